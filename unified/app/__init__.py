@@ -1,0 +1,1 @@
+"""The application: the command `vcycle`, its demo and its report. Nothing imports it."""

@@ -1,0 +1,191 @@
+"""Levels, and the one executor that runs a program on them: for a Poisson problem and for a classifier alike.
+
+A level holds a state (u, f, u0). Everything is the full approximation scheme (Brandt 1977):
+
+    down   u_c = Pi u ;  f_c = R(f - A u) + A_c u_c ;  u0_c = u_c
+    up     u <- u + P(u_c - u0_c)
+
+The correction form of linear multigrid is the case Pi = 0.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast, final
+
+from torch import Tensor, nn
+
+from .errors import ArgumentError
+from .program import Op, Program, validate
+from .smoother import AbstractSmoother, TensorMap, residual
+
+
+class State(NamedTuple):
+    """What a level holds. None is the zero of the solution space (right only where A(0) = 0)."""
+
+    u: Tensor | None  # (B, C_u, *grid), solution (feature) space
+    f: Tensor  # (B, C_f, *grid), data space
+    u0: Tensor | None = None  # u as it was when the level was entered
+
+
+class AbstractLevel(nn.Module, ABC):
+    """What the executor calls. A fused level does the same in fewer passes over memory."""
+
+    A: TensorMap
+
+    @abstractmethod
+    def pre(self, state: State) -> State:
+        """Smooth, on the way down."""
+
+    @abstractmethod
+    def down(self, state: State, coarse: AbstractLevel) -> State:
+        """The state with which the coarse level is entered."""
+
+    @abstractmethod
+    def solve(self, state: State) -> State:
+        """Solve on this level."""
+
+    @abstractmethod
+    def up(self, state: State, coarse: State) -> State:
+        """Add the prolonged coarse correction."""
+
+    @abstractmethod
+    def post(self, state: State) -> State:
+        """Smooth, on the way up."""
+
+    @abstractmethod
+    def interpolate(self, state: State, coarse: State) -> State:
+        """Take the interpolated coarse solution as u (nested iteration)."""
+
+
+@final
+class Level(AbstractLevel):
+    """A level composed of maps: runs on any device and dtype, with autograd.
+
+    A: solution to data space. pre, post: smoothers, the same object for both is stored once; None is no smoothing.
+    R: restriction of residuals to the next level; Pi: restriction of u, None is zero (correction form);
+    P: prolongation from the next level; interpolation: prolongation of solutions for nested iteration, P if None.
+    solve: a smoother that solves. What a program does not use may be left out.
+    """
+
+    def __init__(
+        self,
+        A: nn.Module,
+        pre: AbstractSmoother | None = None,
+        post: AbstractSmoother | None = None,
+        *,
+        R: nn.Module | None = None,
+        Pi: nn.Module | None = None,
+        P: nn.Module | None = None,
+        interpolation: nn.Module | None = None,
+        solve: AbstractSmoother | None = None,
+    ) -> None:
+        super().__init__()
+        self.A = A
+        self.pre_smoother, self.post_is_pre = pre, post is pre
+        self.post_smoother = None if post is pre else post
+        self.R, self.Pi, self.P, self.interpolation, self.solver = R, Pi, P, interpolation, solve
+
+    def pre(self, state: State) -> State:
+        return self._smooth(self.pre_smoother, state)
+
+    def post(self, state: State) -> State:
+        return self._smooth(self.pre_smoother if self.post_is_pre else self.post_smoother, state)
+
+    def solve(self, state: State) -> State:
+        return self._smooth(_needed("solve", self.solver), state)
+
+    def _smooth(self, smoother: nn.Module | None, state: State) -> State:
+        return state if smoother is None else state._replace(u=smoother(self.A, state.u, state.f))
+
+    def down(self, state: State, coarse: AbstractLevel) -> State:
+        r = _needed("R", self.R)(residual(self.A, state.u, state.f))
+        u = None if self.Pi is None or state.u is None else self.Pi(state.u)
+        return State(u, r if u is None else r + coarse.A(u), u)
+
+    def up(self, state: State, coarse: State) -> State:
+        d = _needed("P", self.P)(change(coarse))
+        return state._replace(u=d if state.u is None else state.u + d)
+
+    def interpolate(self, state: State, coarse: State) -> State:
+        P = self.P if self.interpolation is None else self.interpolation
+        return state._replace(u=_needed("P", P)(solution(coarse)))
+
+
+def change(state: State) -> Tensor:
+    """`u - u0`: what a level has added since it was entered."""
+    u = solution(state)
+    return u if state.u0 is None else u - state.u0
+
+
+def solution(state: State) -> Tensor:
+    """u of a level that the program has worked on."""
+    if state.u is None:
+        raise ArgumentError(
+            "program", got="a way up from an untouched level", expected="pre or solve on it first", do="see cycle"
+        )
+    return state.u
+
+
+def _needed(name: str, part: nn.Module | None) -> nn.Module:
+    if part is None:
+        raise ArgumentError(
+            name, got="None", expected=f"a map, since the program uses {name}", do=f"give {name} to the level"
+        )
+    return part
+
+
+def execute(
+    program: Sequence[Op], levels: Sequence[AbstractLevel], state: State
+) -> list[State]:
+    """Run a program from a state of the finest level; the states of all levels visited, finest first."""
+    states = {0: state}
+    for kind, i in program:
+        match kind:
+            case "pre":
+                states[i] = levels[i].pre(states[i])
+            case "post":
+                states[i] = levels[i].post(states[i])
+            case "solve":
+                states[i] = levels[i].solve(states[i])
+            case "down":
+                states[i + 1] = levels[i].down(states[i], levels[i + 1])
+            case "up":
+                states[i] = levels[i].up(states[i], states[i + 1])
+            case "interpolate":
+                states[i] = levels[i].interpolate(states[i], states[i + 1])
+    return [states[i] for i in sorted(states)]
+
+
+class AbstractMultigrid(nn.Module, ABC):
+    """Encode, run a program, decode. A solver decodes the finest u; a classifier reads out the coarsest."""
+
+    program: Program
+
+    def __init__(self, levels: Sequence[AbstractLevel], program: Sequence[Op]) -> None:
+        super().__init__()
+        self.levels = nn.ModuleList(levels)
+        self.program = validate(program, len(levels))
+
+    @abstractmethod
+    def encode(self, *inputs: Tensor) -> State:
+        """The finest level's state."""
+
+    @abstractmethod
+    def decode(self, states: list[State]) -> Tensor:
+        """The output, from the states of all levels."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """`run` and `forward` are final. nn.Module declares `forward` as a variable, so `@final` cannot say it."""
+        super().__init_subclass__(**kwargs)
+        for name in {"run", "forward"} & cls.__dict__.keys():
+            raise TypeError(f"{cls.__name__}.{name}: AbstractMultigrid.{name} is final; override encode and decode")
+
+    @final
+    def run(self, state: State) -> list[State]:
+        """The states of all levels after the program."""
+        return execute(self.program, cast(Sequence[AbstractLevel], self.levels), state)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.decode(self.run(self.encode(*inputs)))

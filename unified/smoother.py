@@ -1,0 +1,190 @@
+"""Smoothers: `u <- tau(u + psi(B(phi(f - A u))))`, repeated, with every part a slot.
+
+Damped Jacobi, Chebyshev, trained roots, MgNet's step and Poly-MgNet's blocks are fillings of one `Relaxation`
+(He & Xu 2019, equation 3.6; van Betteray, Rottmann & Kahl 2025, section 3).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .errors import ArgumentError
+from .roots import Roots, factors, leja
+
+TensorMap = Callable[[Tensor], Tensor]  # (B, C, *grid) -> (B, C', *grid')
+Slot = (
+    nn.Module | Sequence[nn.Module]
+)  # one shared by all steps, or one for each step, or () for the identity
+
+
+def residual(A: TensorMap, u: Tensor | None, f: Tensor) -> Tensor:
+    """`f - A u`; `u = None` is the zero of the solution space, whose product is not computed."""
+    return f if u is None else f - A(u)
+
+
+class AbstractCorrection(nn.Module, ABC):
+    """B: a map from data space to solution space that may use A."""
+
+    @abstractmethod
+    def forward(self, A: TensorMap, r: Tensor) -> Tensor: ...
+
+
+@final
+class MapCorrection(AbstractCorrection):
+    """`B r = map(r)`: a convolution, `D^-1`, any map that does not need A."""
+
+    def __init__(self, map: nn.Module) -> None:
+        super().__init__()
+        self.map = map
+
+    def forward(self, A: TensorMap, r: Tensor) -> Tensor:
+        out: Tensor = self.map(r)
+        return out
+
+
+@final
+class Factor(AbstractCorrection):
+    """`B r = c1 r - c2 A r`, which multiplies the residual by `1 - c1 λ + c2 λ²`.
+
+    A real root ρ is `(1/ρ, None)`; a conjugate pair a ± ib is `(2a/(a²+b²), 1/(a²+b²))`, in real arithmetic.
+    `c1`, `c2`: a scalar or a tensor of shape (C, 1, 1), one for each channel; None is zero and costs nothing.
+    With `trainable` they are parameters.
+    """
+
+    c1: Tensor | None
+    c2: Tensor | None
+
+    def __init__(
+        self, c1: float | Tensor | None, c2: float | Tensor | None = None, *, trainable: bool = False
+    ) -> None:
+        super().__init__()
+        if c1 is None and c2 is None:
+            raise ArgumentError("c1, c2", got="None, None", expected="at least one coefficient", do="give c1")
+        for name, value in (("c1", c1), ("c2", c2)):
+            if value is not None and not torch.isfinite(torch.as_tensor(value)).all():
+                raise ArgumentError(name, got=value, expected="finite values", do="a root must not be zero")
+            if value is None:
+                self.register_buffer(name, None)
+            elif trainable:  # in the default dtype, as every parameter
+                start = value.detach().clone() if isinstance(value, Tensor) else torch.tensor(float(value))
+                self.register_parameter(name, nn.Parameter(start))
+            else:  # float64, so that a float64 solver sees the exact value; a 0-d tensor promotes nothing
+                exact = value.clone() if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
+                self.register_buffer(name, exact)
+
+    @classmethod
+    def root(cls, rho: float | Tensor, *, trainable: bool = False) -> Factor:
+        """One real root: `1 - λ/ρ`."""
+        return cls(1 / rho, trainable=trainable) if _nonzero(rho) else cls(float("nan"))
+
+    @classmethod
+    def pair(cls, a: float | Tensor, b: float | Tensor, *, trainable: bool = False) -> Factor:
+        """The conjugate pair a ± ib: `1 - 2a/(a²+b²) λ + λ²/(a²+b²)`."""
+        square = a * a + b * b
+        if not _nonzero(square):
+            return cls(float("nan"))
+        return cls(2 * a / square, 1 / square, trainable=trainable)
+
+    def forward(self, A: TensorMap, r: Tensor) -> Tensor:
+        if self.c2 is None:
+            assert self.c1 is not None
+            return self.c1 * r
+        high = self.c2 * A(r)
+        return -high if self.c1 is None else self.c1 * r - high
+
+
+def _nonzero(value: float | Tensor) -> bool:
+    return bool((torch.as_tensor(value) != 0).all())
+
+
+class AbstractSmoother(nn.Module, ABC):
+    """Improves u for `A u = f`. An exact solver of the coarsest level is one too."""
+
+    @abstractmethod
+    def forward(self, A: TensorMap, u: Tensor | None, f: Tensor) -> Tensor:
+        """The improved u. f: (B, C_f, *grid); u: (B, C_u, *grid), or None for zero."""
+
+
+@final
+class Relaxation(AbstractSmoother):
+    """`u <- tau(u + psi(B(phi(f - A u))))`, `steps` times.
+
+    Each slot holds none, one shared by all steps, or one for each step. A shared module is stored once,
+    so that it stands once in the state dict.
+    """
+
+    def __init__(
+        self,
+        steps: int,
+        B: AbstractCorrection | Sequence[AbstractCorrection],
+        phi: Slot = (),
+        psi: Slot = (),
+        tau: Slot = (),
+    ) -> None:
+        super().__init__()
+        if steps < 1:
+            raise ArgumentError(
+                "steps", got=steps, expected="a whole number >= 1", do="leave out the smoother"
+            )
+        self.steps = steps
+        self.B = _slot("B", B, steps)
+        self.phi = _slot("phi", phi, steps)
+        self.psi = _slot("psi", psi, steps)
+        self.tau = _slot("tau", tau, steps)
+        if len(self.B) == 0:
+            raise ArgumentError("B", got="nothing", expected="an AbstractCorrection", do="give Factor(1.0)")
+
+    def correction(self, step: int, A: TensorMap, r: Tensor) -> Tensor:
+        """`psi(B(phi(r)))` of one step."""
+        if len(self.phi):
+            r = _pick(self.phi, step)(r)
+        d: Tensor = _pick(self.B, step)(A, r)
+        return _pick(self.psi, step)(d) if len(self.psi) else d
+
+    def forward(self, A: TensorMap, u: Tensor | None, f: Tensor) -> Tensor:
+        for step in range(self.steps):
+            d = self.correction(step, A, residual(A, u, f))
+            u = d if u is None else u + d
+            if len(self.tau):
+                u = _pick(self.tau, step)(u)
+        assert u is not None
+        return u
+
+
+def polynomial(roots: Roots, *, trainable: bool = False, **slots: Slot) -> Relaxation:
+    """The smoother with residual polynomial `∏ (1 - λ/ρ)`: one factor a step, in Leja order.
+
+    `roots`: real numbers, and complex ones in conjugate pairs. `slots`: phi, psi, tau of `Relaxation`.
+
+    >>> polynomial([1.0, 2 + 1j, 2 - 1j]).steps
+    2
+    """
+    parts = factors(leja(np.asarray(roots)))
+    B = [
+        Factor.root(p.real, trainable=trainable)
+        if p.imag == 0
+        else Factor.pair(p.real, p.imag, trainable=trainable)
+        for p in parts
+    ]
+    return Relaxation(len(B), B, **slots)
+
+
+def _slot(name: str, value: nn.Module | Sequence[nn.Module], steps: int) -> nn.ModuleList:
+    modules = (
+        [value] if isinstance(value, nn.Module) and not isinstance(value, nn.ModuleList) else list(value)
+    )
+    if len(modules) not in (0, 1, steps):
+        raise ArgumentError(
+            name, got=f"{len(modules)} modules", expected=f"none, one or {steps}", do="give one for each step"
+        )
+    return nn.ModuleList(modules)
+
+
+def _pick(slot: nn.ModuleList, step: int) -> nn.Module:
+    return slot[0 if len(slot) == 1 else step]

@@ -1,0 +1,68 @@
+"""What a solver returns. The reason of stopping is an enum whose members are the messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import final
+
+from torch import Tensor
+
+
+@final
+class Result(Enum):
+    """Why a solver stopped: symptom, likely causes, remedy."""
+
+    converged = "converged: the relative residual is at or below rtol"
+    maximum_cycles = (
+        "the cycles ran out before the tolerance was reached. Either the tolerance needs more of them, or the rate is "
+        "poor: look at `rate`; raise `max_cycles`, or the degree of the smoother, or use method='pcg'"
+    )
+    stagnated = (
+        "the residual no longer falls: it has reached the rounding floor of this dtype, which grows with 1/h². "
+        "Accept it, or use float64"
+    )
+    diverged = (
+        "the residual grows or is no longer finite: the smoother's roots lie below the spectrum, or the right-hand side "
+        "overflows. Use smoother='chebyshev4', whose bound is safe, and scale f"
+    )
+
+    @property
+    def ok(self) -> bool:
+        return self is Result.converged
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A solution and how it came about.
+
+    u: in the shape of f. residuals: relative residual norms ‖f - A u‖₂/‖f‖₂, the worst of a batch, before the first
+    cycle and after each. rate: the geometric mean of the last (at most five) reductions. seconds: time by phase.
+    """
+
+    u: Tensor
+    result: Result
+    residuals: tuple[float, ...]
+    level: str
+    method: str
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def cycles(self) -> int:
+        return len(self.residuals) - 1
+
+    @property
+    def rate(self) -> float:
+        """Mean reduction of the residual a cycle, over the last five; NaN before the first cycle."""
+        last = self.residuals[-6:]
+        if len(last) < 2 or last[0] == 0:
+            return float("nan")
+        return float((last[-1] / last[0]) ** (1 / (len(last) - 1)))
+
+    def __repr__(self) -> str:
+        total = sum(self.seconds.values())
+        return (
+            f"Solution({self.result.name}, {self.method}, {self.cycles} cycles, rate {self.rate:.3f}, "
+            f"relative residual {self.residuals[-1]:.1e}, {total:.3g} s, {self.level})"
+        )

@@ -1,0 +1,208 @@
+"""Checkpoints: one safetensors file with the model, the optimizer and a JSON note of what they are.
+
+A checkpoint is written beside its target, synced and renamed: whatever happens meanwhile, a full disk or
+a killed process, the old file survives whole. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from unified.errors import ArgumentError, DataError
+
+FORMAT = 1
+_KEY = "vcycle"  # of the JSON text in the safetensors header
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Checkpoint:
+    """What a file holds: tensors named 'model.*' and 'optimizer.<parameter>.<slot>', and the note."""
+
+    path: Path
+    tensors: dict[str, Tensor]
+    meta: dict[str, Any]
+
+    @property
+    def model_name(self) -> str:
+        return str(self.meta.get("model", {}).get("name", "unknown"))
+
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose name starts with `prefix`, without it."""
+        return {name.removeprefix(prefix): t for name, t in self.tensors.items() if name.startswith(prefix)}
+
+    def __repr__(self) -> str:
+        return f"Checkpoint({self.path}: {self.model_name}, {len(self.tensors)} tensors, epoch {self.meta.get('epoch')})"
+
+
+def bare(model: nn.Module) -> nn.Module:
+    """The model inside a torch.compile wrapper: its state_dict has the plain names."""
+    return getattr(model, "_orig_mod", model)
+
+
+def recipe(model: nn.Module) -> dict[str, Any]:
+    """{"name", "options"} that rebuild the model, as JSON would return it; no options if it has no recipe."""
+    known = getattr(bare(model), "recipe", None)
+    return json.loads(json.dumps(known)) if known else {"name": type(bare(model)).__name__}
+
+
+def save(
+    path: str | Path,
+    model: nn.Module,
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    meta: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write model, optimizer state and `meta` (JSON values; `fit` notes data, classes, mean, std, config, epoch).
+
+    All or nothing: on any failure the old file is as it was. Raises DataError where the file cannot be written.
+    """
+    path, model = Path(path), bare(model)
+    tensors = {f"model.{name}": _plain(t) for name, t in model.state_dict().items()}
+    if optimizer is not None:
+        for name, p in model.named_parameters():
+            slots = optimizer.state.get(p, {})
+            tensors |= {f"optimizer.{name}.{k}": _plain(t) for k, t in slots.items() if isinstance(t, Tensor)}
+    note = {**(meta or {}), "format": FORMAT, "model": recipe(model), "torch": torch.__version__}
+    _replace(path, safetensors.torch.save(tensors, {_KEY: json.dumps(note)}))
+    return path
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a checkpoint onto the CPU. Raises DataError for a missing, truncated or foreign file."""
+    path = Path(path)
+    remedy = "use another checkpoint, or train again"
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(_KEY)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (OSError, safetensors.SafetensorError, MemoryError) as error:
+        what = "no such file" if isinstance(error, FileNotFoundError) else f"{type(error).__name__}: {error}"
+        raise DataError(str(path), got=what, expected="a complete .safetensors file", do=remedy) from error
+    try:
+        meta = json.loads(text or "")
+        version = meta["format"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(
+            str(path),
+            got="a safetensors file without our note",
+            expected="a checkpoint that `save` wrote",
+            do=remedy,
+        ) from error
+    if version != FORMAT:
+        raise DataError(
+            str(path),
+            got=f"checkpoint format {version}",
+            expected=f"format {FORMAT}",
+            do="use the vcycle version that wrote it",
+        )
+    return Checkpoint(path, tensors, meta)
+
+
+def restore(
+    model: nn.Module, checkpoint: Checkpoint, *, optimizer: torch.optim.Optimizer | None = None
+) -> None:
+    """Copy the checkpoint into the model (and the optimizer), strictly: same names, same shapes.
+
+    Raises ArgumentError for the checkpoint of another model, before anything is changed.
+    """
+    model = bare(model)
+    ours, stored = model.state_dict(), checkpoint.part("model.")
+    _compare(recipe(model)["name"], ours, checkpoint, stored)
+    model.load_state_dict(stored)
+    if optimizer is None:
+        return
+    for name, p in model.named_parameters():
+        slots = checkpoint.part(f"optimizer.{name}.")
+        if slots:
+            # empty_like keeps the parameter's memory format, so a resumed step is the same step
+            optimizer.state[p] = {
+                k: torch.empty_like(p, dtype=t.dtype).copy_(t) if t.shape == p.shape else t
+                for k, t in slots.items()
+            }
+
+
+def load_model(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Build the model that a checkpoint describes, with its weights, in evaluation mode; and the note."""
+    from .models import create_model
+
+    checkpoint = load_checkpoint(path)
+    known = checkpoint.meta.get("model", {})
+    if "options" not in known:
+        raise DataError(
+            str(path),
+            got=f"a checkpoint of {checkpoint.model_name}, which has no recipe",
+            expected="a model made by create_model",
+            do="build the model yourself and call restore",
+        )
+    model = create_model(known["name"], **known["options"])
+    restore(model, checkpoint)
+    return model.eval(), checkpoint.meta
+
+
+def _plain(t: Tensor) -> Tensor:
+    """A contiguous copy on the CPU that shares no memory (tied weights are stored twice)."""
+    return t.detach().to("cpu", copy=True).contiguous()
+
+
+def _compare(
+    name: str, ours: Mapping[str, Tensor], checkpoint: Checkpoint, stored: Mapping[str, Tensor]
+) -> None:
+    missing = [key for key in ours if key not in stored]
+    surplus = [key for key in stored if key not in ours]
+    other = [key for key in ours if key in stored and ours[key].shape != stored[key].shape]
+    said = [
+        f"{word} {', '.join(keys[:3])}{' ...' if len(keys) > 3 else ''}"
+        for word, keys in (("without", missing), ("with also", surplus))
+        if keys
+    ]
+    said += [f"{key} {tuple(stored[key].shape)} instead of {tuple(ours[key].shape)}" for key in other[:3]]
+    if said:
+        raise ArgumentError(
+            "checkpoint",
+            got=f"{checkpoint.path}, of the model {checkpoint.model_name}: {'; '.join(said)}",
+            expected=f"the tensors of the model {name}",
+            do="use load_model, or another checkpoint",
+        )
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put `content` at `path`, all or nothing."""
+    temporary = path.with_name(f".{path.name}.tmp")  # one name: what a killed process left is overwritten
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except BaseException as error:  # Ctrl-C too must leave nothing behind
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise DataError(
+                str(path),
+                got=error.strerror or str(error),
+                expected=f"a folder that takes {len(content):,} bytes",
+                do="free space or save elsewhere; a checkpoint that was there is unchanged",
+            ) from error
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the renaming itself durable, where the system can sync a folder."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
