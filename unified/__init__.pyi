@@ -1,3 +1,4 @@
+from . import testing as testing
 from .dataspace import DataSpaceLevel as DataSpaceLevel
 from .errors import ArgumentError as ArgumentError
 from .errors import DataError as DataError

@@ -1,8 +1,9 @@
-"""The same multigrid written for the residual: `r <- r - A d`, with u carried along as the sum of the corrections.
+"""The same multigrid written for the residual: `r <- r - A d`; u is carried along as the sum of corrections.
 
-For a linear A this is the full approximation scheme in other variables: a state holds (u, r, u0) with r = f - A u.
-The coarse residual is then `R r` alone, for `f_c - A_c u_c = R(f - A u)`. With MgNet's parts a smoothing step is
-`r <- r - A psi(B(phi(r)))`, a pre-activation residual block (He & Xu 2019, section 4.3; He et al. 2016).
+For a linear A this is the full approximation scheme in other variables: a state holds (u, r, u0), where
+r = f - A u. The coarse residual is then `R r` alone, for `f_c - A_c u_c = R(f - A u)`. With MgNet's parts a
+smoothing step is `r <- r - A psi(B(phi(r)))`, a pre-activation residual block (He & Xu 2019, section 4.3;
+He et al. 2016).
 """
 
 from __future__ import annotations
@@ -26,24 +27,26 @@ class DataSpaceLevel(AbstractLevel):
 
     def __init__(self, level: Level) -> None:
         super().__init__()
-        for name, part in (("pre", level.pre_smoother), ("post", level.post_smoother), ("solve", level.solver)):
-            tau = isinstance(part, Relaxation) and len(part.tau) > 0
-            if tau or not (part is None or name == "solve" or isinstance(part, Relaxation)):
-                got = f"{type(part).__name__} with tau" if tau else type(part).__name__
-                raise ArgumentError(name, got=got, expected="a Relaxation without tau", do="use the level itself")
+        parts = {"pre": level.pre_smoother, "post": level.post_smoother, "solve": level.solver}
+        for name, part in parts.items():
+            exact = part is None or (name == "solve" and not isinstance(part, Relaxation))
+            if not exact and (not isinstance(part, Relaxation) or len(part.tau)):
+                got = type(part).__name__
+                raise ArgumentError(
+                    name, got=got, expected="a Relaxation without tau", do="use the level itself"
+                )
         self.level = level
 
     @property
-    def A(self) -> TensorMap:  # type: ignore[override]  # not stored twice: it would stand twice in the state dict
+    def A(self) -> TensorMap:  # type: ignore[override]  # stored, it would stand twice in the state dict
         return self.level.A
 
     def pre(self, state: State) -> State:
         return self._relax(self.level.pre_smoother, state)
 
     def post(self, state: State) -> State:
-        return self._relax(
-            self.level.pre_smoother if self.level.post_is_pre else self.level.post_smoother, state
-        )
+        level = self.level
+        return self._relax(level.pre_smoother if level.post_is_pre else level.post_smoother, state)
 
     def _relax(self, smoother: AbstractSmoother | None, state: State) -> State:
         if isinstance(smoother, Relaxation):

@@ -18,7 +18,7 @@ class ArgumentError(ValueError):
         self.argument, self.got, self.expected, self.do = argument, got, expected, do
         super().__init__(f"{argument}: got {got}; expected {expected}; {do}")
 
-    def __reduce__(self) -> tuple[object, ...]:  # BaseException's own forgets the keywords: no pickle, no copy
+    def __reduce__(self) -> tuple[object, ...]:  # BaseException's own forgets the keywords
         return partial(type(self), got=self.got, expected=self.expected, do=self.do), (self.argument,)
 
 

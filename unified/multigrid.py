@@ -63,10 +63,10 @@ class AbstractLevel(nn.Module, ABC):
 class Level(AbstractLevel):
     """A level composed of maps: runs on any device and dtype, with autograd.
 
-    A: solution to data space. pre, post: smoothers, the same object for both is stored once; None is no smoothing.
-    R: restriction of residuals to the next level; Pi: restriction of u, None is zero (correction form);
-    P: prolongation from the next level; interpolation: prolongation of solutions for nested iteration, P if None.
-    solve: a smoother that solves. What a program does not use may be left out.
+    A: solution to data space. pre, post: smoothers; the same object for both is stored once, None smooths
+    nothing. R: restriction of residuals to the next level; Pi: restriction of u, None is zero (correction
+    form); P: prolongation from the next level; interpolation: that of solutions in nested iteration, P if
+    None. solve: a smoother that solves. What a program does not use may be left out.
     """
 
     def __init__(
@@ -123,7 +123,10 @@ def solution(state: State) -> Tensor:
     """u of a level that the program has worked on."""
     if state.u is None:
         raise ArgumentError(
-            "program", got="a way up from an untouched level", expected="pre or solve on it first", do="see cycle"
+            "program",
+            got="a way up from an untouched level",
+            expected="pre or solve on it first",
+            do="see cycle",
         )
     return state.u
 
@@ -136,9 +139,7 @@ def _needed(name: str, part: nn.Module | None) -> nn.Module:
     return part
 
 
-def execute(
-    program: Sequence[Op], levels: Sequence[AbstractLevel], state: State
-) -> list[State]:
+def execute(program: Sequence[Op], levels: Sequence[AbstractLevel], state: State) -> list[State]:
     """Run a program from a state of the finest level; the states of all levels visited, finest first."""
     states = {0: state}
     for kind, i in program:
@@ -177,10 +178,12 @@ class AbstractMultigrid(nn.Module, ABC):
         """The output, from the states of all levels."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """`run` and `forward` are final. nn.Module declares `forward` as a variable, so `@final` cannot say it."""
+        """`run` and `forward` are final; type checkers know nn.Module.forward as a variable, not a method."""
         super().__init_subclass__(**kwargs)
         for name in {"run", "forward"} & cls.__dict__.keys():
-            raise TypeError(f"{cls.__name__}.{name}: AbstractMultigrid.{name} is final; override encode and decode")
+            raise TypeError(
+                f"{cls.__name__}.{name}: AbstractMultigrid.{name} is final; override encode and decode"
+            )
 
     @final
     def run(self, state: State) -> list[State]:

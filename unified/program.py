@@ -1,6 +1,7 @@
-"""The cycle as data: a tuple of `Op(kind, level)`, made once, as a Butcher tableau is for a Runge-Kutta method.
+"""The cycle as data: a tuple of `Op(kind, level)`, made once, as Runge-Kutta methods have a Butcher tableau.
 
-Level 0 is the finest. The same tuple is executed (`unified.multigrid`), drawn (`draw`) and priced (`work_units`).
+Level 0 is the finest. The same tuple is executed (`unified.multigrid`), drawn (`draw`) and priced
+(`work_units`).
 
     pre l          smooth on level l, on the way down
     down l         l -> l+1: restrict the residual (and u, in the full approximation scheme)
@@ -80,8 +81,8 @@ def fmg(n_levels: int, kind: CycleKind = "V", cycles: int = 1) -> Program:
 
     The first downs carry f to every level: from u = 0 the residual is f itself.
 
-    >>> print(*fmg(3))
-    down0 down1 solve2 interpolate1 pre1 down1 solve2 up1 post1 interpolate0 pre0 down0 pre1 down1 solve2 up1 post1 up0 post0
+    >>> print(*fmg(2))
+    down0 solve1 interpolate0 pre0 down0 solve1 up0 post0
     """
     _check(kind, n_levels)
     if cycles < 1:
@@ -102,7 +103,7 @@ def named(name: str, n_levels: int) -> Program:
 
 
 def validate(program: Sequence[Op], n_levels: int) -> Program:
-    """The program as a tuple, if every op is known, lies on a level that exists and moves between neighbours."""
+    """The program as a tuple, if its ops are known, on levels that exist, each where the last one ended."""
     program = tuple(Op(*op) for op in program)
     level = 0
     for position, op in enumerate(program):

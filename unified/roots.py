@@ -1,4 +1,4 @@
-"""Roots of residual polynomials: Chebyshev of the first and of the fourth kind, optimised, and their ordering.
+"""Roots of residual polynomials: Chebyshev of the first and the fourth kind, optimised, and their ordering.
 
 A smoother with roots ρ multiplies the residual's component of eigenvalue λ by `p(λ) = ∏ (1 - λ/ρ)`.
 Everything here is NumPy in float64: it is set-up, done once.
@@ -60,11 +60,11 @@ def chebyshev_roots(
 
 
 def optimised_roots(degree: int, hi: float) -> NDArray[np.float64]:
-    """Roots of the optimised fourth-kind polynomial (Phillips & Fischer 2022), degree 1 to 6, in increasing order.
+    """Roots of the optimised fourth-kind polynomial (Phillips & Fischer 2022), degree 1 to 6, increasing.
 
-    With W_i the fourth-kind residual polynomials, weights β give `p = (1-β_1) W_0 + Σ (β_i - β_{i+1}) W_i + β_k W_k`;
-    its roots are the eigenvalues of the comrade matrix of the three-term recurrence, so nothing is expanded into
-    monomials.
+    With W_i the fourth-kind residual polynomials, weights β give
+    `p = (1-β_1) W_0 + Σ (β_i - β_{i+1}) W_i + β_k W_k`; its roots are the eigenvalues
+    of the comrade matrix of the three-term recurrence, so nothing is expanded into monomials.
 
     >>> optimised_roots(1, 3.0).round(12)
     array([2.])
@@ -86,7 +86,7 @@ def optimised_roots(degree: int, hi: float) -> NDArray[np.float64]:
 
 
 def factors(roots: Roots) -> NDArray[np.complex128]:
-    """One representative a factor, in the order given: a real root, or the member of a pair with positive imaginary part.
+    """One root a factor, in the order given: a real one, or that of a pair whose imaginary part is positive.
 
     Raises ArgumentError where a complex root lacks its conjugate, is zero or not finite.
     """
@@ -112,10 +112,10 @@ def factors(roots: Roots) -> NDArray[np.complex128]:
 
 
 def leja(roots: Roots) -> NDArray[np.complex128]:
-    """The roots in Leja order, conjugates side by side: each next one is farthest, in product, from those before.
+    """The roots in Leja order, conjugates side by side: each is farthest, in product, from those before it.
 
-    Applied one after the other in this order, no partial product grows large (Reichel 1990): at degree 16 in float32
-    the natural order loses 2e-2, this one 1e-6.
+    Applied one after the other in this order, no partial product grows large (Reichel 1990): at degree 16 in
+    float32 the natural order loses 2e-2, this one 1e-6.
     """
     heads = factors(roots)
     order: list[complex] = []

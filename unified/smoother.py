@@ -6,6 +6,7 @@ Damped Jacobi, Chebyshev, trained roots, MgNet's step and Poly-MgNet's blocks ar
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import final
@@ -67,7 +68,7 @@ class Factor(AbstractCorrection):
         if c1 is None and c2 is None:
             raise ArgumentError("c1, c2", got="None, None", expected="at least one coefficient", do="give c1")
         for name, value in (("c1", c1), ("c2", c2)):
-            if value is not None and not torch.isfinite(torch.as_tensor(value)).all():
+            if value is not None and not _all_finite(value):
                 raise ArgumentError(name, got=value, expected="finite values", do="a root must not be zero")
             if value is None:
                 self.register_buffer(name, None)
@@ -75,21 +76,21 @@ class Factor(AbstractCorrection):
                 start = value.detach().clone() if isinstance(value, Tensor) else torch.tensor(float(value))
                 self.register_parameter(name, nn.Parameter(start))
             else:  # float64, so that a float64 solver sees the exact value; a 0-d tensor promotes nothing
-                exact = value.clone() if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
+                exact = (
+                    value.clone() if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
+                )
                 self.register_buffer(name, exact)
 
     @classmethod
     def root(cls, rho: float | Tensor, *, trainable: bool = False) -> Factor:
         """One real root: `1 - λ/ρ`."""
-        return cls(1 / rho, trainable=trainable) if _nonzero(rho) else cls(float("nan"))
+        return cls(_inverse("rho", rho), trainable=trainable)
 
     @classmethod
     def pair(cls, a: float | Tensor, b: float | Tensor, *, trainable: bool = False) -> Factor:
         """The conjugate pair a ± ib: `1 - 2a/(a²+b²) λ + λ²/(a²+b²)`."""
-        square = a * a + b * b
-        if not _nonzero(square):
-            return cls(float("nan"))
-        return cls(2 * a / square, 1 / square, trainable=trainable)
+        c2 = _inverse("a² + b²", a * a + b * b)
+        return cls(2 * a * c2, c2, trainable=trainable)
 
     def forward(self, A: TensorMap, r: Tensor) -> Tensor:
         if self.c2 is None:
@@ -99,8 +100,14 @@ class Factor(AbstractCorrection):
         return -high if self.c1 is None else self.c1 * r - high
 
 
-def _nonzero(value: float | Tensor) -> bool:
-    return bool((torch.as_tensor(value) != 0).all())
+def _all_finite(value: float | Tensor) -> bool:
+    return bool(value.isfinite().all()) if isinstance(value, Tensor) else math.isfinite(value)
+
+
+def _inverse(name: str, value: float | Tensor) -> float | Tensor:
+    if bool((value == 0).any()) if isinstance(value, Tensor) else value == 0:
+        raise ArgumentError(name, got=value, expected="roots other than 0", do="p(0) must be 1")
+    return 1 / value
 
 
 class AbstractSmoother(nn.Module, ABC):
@@ -176,9 +183,11 @@ def polynomial(roots: Roots, *, trainable: bool = False, **slots: Slot) -> Relax
 
 
 def _slot(name: str, value: nn.Module | Sequence[nn.Module], steps: int) -> nn.ModuleList:
-    modules = (
-        [value] if isinstance(value, nn.Module) and not isinstance(value, nn.ModuleList) else list(value)
-    )
+    if isinstance(value, nn.Module) and not isinstance(value, nn.ModuleList):
+        value = [value]
+    modules = list(value)
+    if len(set(modules)) == 1 and len(modules) == steps:
+        modules = modules[:1]  # one object for every step is a shared one: its keys must not stand twice
     if len(modules) not in (0, 1, steps):
         raise ArgumentError(
             name, got=f"{len(modules)} modules", expected=f"none, one or {steps}", do="give one for each step"

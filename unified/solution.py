@@ -15,16 +15,16 @@ class Result(Enum):
 
     converged = "converged: the relative residual is at or below rtol"
     maximum_cycles = (
-        "the cycles ran out before the tolerance was reached. Either the tolerance needs more of them, or the rate is "
-        "poor: look at `rate`; raise `max_cycles`, or the degree of the smoother, or use method='pcg'"
+        "the cycles ran out before the tolerance was reached. Either the tolerance needs more of them, or "
+        "the rate is poor: look at `rate`; raise `max_cycles`, or the smoother's degree, or use method='pcg'"
     )
     stagnated = (
-        "the residual no longer falls: it has reached the rounding floor of this dtype, which grows with 1/h². "
-        "Accept it, or use float64"
+        "the residual no longer falls: it has reached the rounding floor of this dtype, which grows with "
+        "1/h². Accept it, or use float64"
     )
     diverged = (
-        "the residual grows or is no longer finite: the smoother's roots lie below the spectrum, or the right-hand side "
-        "overflows. Use smoother='chebyshev4', whose bound is safe, and scale f"
+        "the residual grows or is no longer finite: the smoother's roots lie below the spectrum, or the "
+        "right-hand side overflows. Use smoother='chebyshev4', whose bound is safe, and scale f"
     )
 
     @property
@@ -37,8 +37,9 @@ class Result(Enum):
 class Solution:
     """A solution and how it came about.
 
-    u: in the shape of f. residuals: relative residual norms ‖f - A u‖₂/‖f‖₂, the worst of a batch, before the first
-    cycle and after each. rate: the geometric mean of the last (at most five) reductions. seconds: time by phase.
+    u: in the shape of f. residuals: relative residual norms ‖f - A u‖₂/‖f‖₂, the worst of a batch, before the
+    first cycle and after each. rate: the geometric mean of the last (at most five) reductions. seconds: time
+    by phase.
     """
 
     u: Tensor

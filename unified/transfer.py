@@ -1,8 +1,8 @@
 """Fixed stencils on every channel: discrete operators, restriction, interpolation, in 1, 2 and 3 dimensions.
 
 A stencil is summed over shifted, strided slices: on a CPU this beats a one-channel convolution by far, on a
-GPU it uses no TF32, and every dtype has it. Full weighting of a PDE's grid (2n+1 points inside, padding 0) and
-of an image's (2n points, padding 1) are the same object: the transfer takes its padding.
+GPU it uses no TF32, and every dtype has it. Full weighting of a PDE's grid (2n+1 points inside, padding 0)
+and of an image's (2n points, padding 1) are the same object: the transfer takes its padding.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def full_weighting(ndim: int) -> Tensor:
 class StencilConv(nn.Module):
     """`y[i] = Σ_k stencil[k] x[stride·i + k - padding]` on each channel, zero outside.
 
-    stencil: shape (k,) * ndim; x: (B, C, *grid) -> (B, C, *grid'), grid' = (grid + 2 padding - k) // stride + 1.
+    stencil: (k, ..., k); x: (B, C, *grid) -> (B, C, *grid'), grid' = (grid + 2 padding - k) // stride + 1.
     """
 
     def __init__(self, stencil: Tensor, *, stride: int = 1, padding: int = 0) -> None:
@@ -76,15 +76,24 @@ class StencilConv(nn.Module):
             y[_window(first, count)].add_(x[_window(start, count, self.stride)], alpha=weight)
         return y
 
+    @property
+    def stencil(self) -> Tensor:
+        """The stencil, shape `size`, float64."""
+        stencil = torch.zeros(self.size, dtype=torch.float64)
+        for offset, weight in self.taps:
+            stencil[offset] = weight
+        return stencil
+
     def extra_repr(self) -> str:
         return f"size={self.size}, stride={self.stride}, padding={self.padding}"
 
 
 @final
 class StencilTranspose(nn.Module):
-    """The transpose of `StencilConv` with the same arguments, times `scale`: `P = 2^d Rᵀ` is linear interpolation.
+    """`scale` times the transpose of the same `StencilConv`: `P = 2^d Rᵀ` is linear interpolation.
 
-    x: (B, C, *grid) -> (B, C, *grid'), grid' = stride (grid - 1) + k - 2 padding, the smallest that maps to `grid`.
+    x: (B, C, *grid) -> (B, C, *grid'), grid' = stride (grid - 1) + k - 2 padding: the smallest that R maps
+    to `grid`.
     """
 
     def __init__(self, stencil: Tensor, *, stride: int = 2, padding: int = 0, scale: float = 1.0) -> None:
@@ -107,12 +116,12 @@ class StencilTranspose(nn.Module):
 
 @final
 class CubicInterpolation(nn.Module):
-    """Cubic interpolation from n to 2n + 1 interior points an axis, for nested iteration; zero on the boundary.
+    """Cubic interpolation from n to 2n + 1 interior points an axis, zero on the boundary (nested iteration).
 
     Full multigrid needs an interpolation of higher order than the discretisation (Trottenberg et al. 2001,
     section 3.2.2). Inside, midpoints take (-1, 9, 9, -1)/16; beside a boundary the cubic through the boundary
-    value and the three nearest points, (5, 15, -5, 1)/16. A single point takes the parabola through it and both
-    boundaries.
+    value and the three nearest points, (5, 15, -5, 1)/16. A single point takes the parabola through it and
+    both boundaries.
     """
 
     def __init__(self, ndim: int) -> None:
@@ -165,4 +174,6 @@ def _taps(stencil: Tensor) -> Taps:
 def _check_input(name: str, x: Tensor, ndim: int) -> None:
     if x.ndim < ndim:
         shape = tuple(x.shape)
-        raise ArgumentError(name, got=f"shape {shape}", expected=f"at least {ndim} dimensions", do="use (B, C, *grid)")
+        raise ArgumentError(
+            name, got=f"shape {shape}", expected=f"at least {ndim} dimensions", do="use (B, C, *grid)"
+        )

@@ -18,6 +18,7 @@ from .models import multiply_adds as multiply_adds
 from .models import polymgnet as polymgnet
 from .network import MgNet as MgNet
 from .network import data_space as data_space
+from .network import describe as describe
 from .train import Diverged as Diverged
 from .train import TrainResult as TrainResult
 from .train import fit as fit

@@ -6,10 +6,14 @@ looked up by a row and a column index, so nothing is padded and nothing copied t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from unified.errors import ArgumentError
+
+from .data import ImageData
 
 
 def augment(images: Tensor, *, pad: int, flip: bool, generator: torch.Generator) -> Tensor:
@@ -48,3 +52,19 @@ def normalise(images: Tensor, mean: Tensor, std: Tensor, dtype: torch.dtype = to
     scale = (1 / (255 * std)).view(-1, 1, 1)
     shift = (-mean / std).view(-1, 1, 1)
     return torch.addcmul(shift, images.to(scale.dtype), scale).to(dtype)
+
+
+def batches(
+    data: ImageData, size: int, *, pad: int, flip: bool, seed: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch of training batches on the data's device: shuffled, augmented, normalised; all of `size`.
+
+    Yields (images, labels): float32 (size, C, H, W), int64 (size,). A last, smaller batch is left out. The
+    seed decides everything.
+    """
+    images, labels = data.train_images, data.train_labels
+    generator = torch.Generator(images.device).manual_seed(seed)
+    order = torch.randperm(len(images), generator=generator, device=images.device)
+    for index in order[: len(order) // size * size].split(size):
+        x = augment(images[index], pad=pad, flip=flip, generator=generator)
+        yield normalise(x, data.mean, data.std), labels[index]

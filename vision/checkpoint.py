@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ class Checkpoint:
         return {name.removeprefix(prefix): t for name, t in self.tensors.items() if name.startswith(prefix)}
 
     def __repr__(self) -> str:
-        return f"Checkpoint({self.path}: {self.model_name}, {len(self.tensors)} tensors, epoch {self.meta.get('epoch')})"
+        what = f"{self.model_name}, {len(self.tensors)} tensors, epoch {self.meta.get('epoch')}"
+        return f"Checkpoint({self.path}: {what})"
 
 
 def bare(model: nn.Module) -> nn.Module:
@@ -61,9 +63,9 @@ def save(
     optimizer: torch.optim.Optimizer | None = None,
     meta: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write model, optimizer state and `meta` (JSON values; `fit` notes data, classes, mean, std, config, epoch).
+    """Write model, optimizer state and `meta`: JSON values; `fit` notes data, classes, mean, std, config.
 
-    All or nothing: on any failure the old file is as it was. Raises DataError where the file cannot be written.
+    All or nothing: on any failure the old file is as it was. DataError where the file cannot be written.
     """
     path, model = Path(path), bare(model)
     tensors = {f"model.{name}": _plain(t) for name, t in model.state_dict().items()}
@@ -186,7 +188,8 @@ def _replace(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except BaseException as error:  # Ctrl-C too must leave nothing behind
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         if isinstance(error, OSError):
             raise DataError(
                 str(path),

@@ -10,7 +10,7 @@ import tarfile
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, NoReturn
 
 import numpy as np
 import torch
@@ -38,35 +38,22 @@ class ImageData:
     def __post_init__(self) -> None:
         for split in ("train", "test"):
             images, labels = getattr(self, f"{split}_images"), getattr(self, f"{split}_labels")
+            what = f"{images.dtype} {tuple(images.shape)}"
             if images.dtype != torch.uint8 or images.ndim != 4 or not len(images):
-                raise ArgumentError(
-                    f"{split}_images",
-                    got=f"{images.dtype} {tuple(images.shape)}",
-                    expected="uint8 (N, C, H, W), N >= 1",
-                    do="convert the images",
+                _refuse(f"{split}_images", what, "torch.uint8 (N, C, H, W), N >= 1")
+            if images.shape[1:] != self.train_images.shape[1:]:
+                _refuse(
+                    f"{split}_images", what, f"{tuple(self.train_images.shape[1:])} each, as in train_images"
                 )
             if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
-                raise ArgumentError(
+                _refuse(
                     f"{split}_labels",
-                    got=f"{labels.dtype} {tuple(labels.shape)}",
-                    expected=f"int64 ({len(images)},)",
-                    do="give one label an image",
+                    f"{labels.dtype} {tuple(labels.shape)}",
+                    f"torch.int64 ({len(images)},)",
                 )
             low, high = int(labels.min()), int(labels.max())
             if low < 0 or high >= len(self.classes):
-                raise ArgumentError(
-                    f"{split}_labels",
-                    got=f"labels from {low} to {high}",
-                    expected=f"0 to {len(self.classes) - 1}",
-                    do="correct labels or classes",
-                )
-        if self.train_images.shape[1:] != self.test_images.shape[1:]:
-            raise ArgumentError(
-                "test_images",
-                got=tuple(self.test_images.shape[1:]),
-                do="use images of one size",
-                expected=f"{tuple(self.train_images.shape[1:])} as in train_images",
-            )
+                _refuse(f"{split}_labels", f"labels from {low} to {high}", f"0 to {len(self.classes) - 1}")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -116,6 +103,10 @@ def load(name: DataName, root: str | Path | None = None) -> ImageData:
     return read_cifar(LAYOUTS[name], root)
 
 
+def _refuse(argument: str, got: str, expected: str) -> NoReturn:
+    raise ArgumentError(argument, got=got, expected=expected, do="convert them before making ImageData")
+
+
 def statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (C,) of uint8 images (N, C, H, W), scaled to [0, 1]; std >= 1/255."""
     grey = torch.arange(256, dtype=torch.float64) / 255
@@ -153,7 +144,7 @@ def _digits() -> ImageData:
 
 @dataclass(frozen=True)
 class Layout:
-    """An official binary data set: records of `label_bytes` bytes (the last is the label) and 3x32x32 pixels."""
+    """An official binary data set: records of `label_bytes` bytes (the last: the label), 3x32x32 pixels."""
 
     name: str
     folder: str
@@ -174,13 +165,17 @@ class Layout:
     @property
     def sizes(self) -> dict[str, int]:
         """Bytes of every binary file."""
-        return {file: self.train_records * self.record for file in self.train} | {
-            self.test: self.test_records * self.record
-        }
+        train = dict.fromkeys(self.train, self.train_records * self.record)
+        return train | {self.test: self.test_records * self.record}
 
     @property
-    def remedy(self) -> str:
-        return f"get {self.archive} again (the official one has MD5 {self.md5}) and pass its path as root"
+    def files(self) -> tuple[str, ...]:
+        return (*self.train, self.test, self.names)
+
+    def bad(self, where: Path, got: str, expected: str) -> DataError:
+        """What is wrong, and where the good file comes from."""
+        remedy = f"get {self.archive} again (the official one has MD5 {self.md5}) and pass its path as root"
+        return DataError(str(where), got=got, expected=expected, do=remedy)
 
 
 LAYOUTS = {
@@ -216,27 +211,19 @@ LAYOUTS = {
 def read_cifar(layout: Layout, root: str | Path | None) -> ImageData:
     """The data set of `layout` from a folder or an archive; see `load`."""
     where = _locate(layout, root)
-    files = _read_archive(layout, where) if where.is_file() else _read_folder(layout, where)
-    for file in (*layout.sizes, layout.names):
+    try:
+        files = _read_archive(layout, where) if where.is_file() else _read_folder(layout, where)
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise layout.bad(where, what, "complete, readable files") from error
+    for file in layout.files:
         if file not in files:
-            raise DataError(
-                str(where),
-                got=f"no {file} in it",
-                expected=f"all of {', '.join((*layout.sizes, layout.names))}",
-                do=layout.remedy,
-            )
-    train = [_decode(layout, where, file, files[file]) for file in layout.train]
+            raise layout.bad(where, f"no {file} in it", f"all of {', '.join(layout.files)}")
+    train = [_decode(layout, where / file, files[file]) for file in layout.train]
     images, labels = (torch.cat(parts) for parts in zip(*train, strict=True))
-    classes = _class_names(layout, where, files[layout.names])
-    return ImageData(
-        layout.name,
-        classes,
-        images,
-        labels,
-        *_decode(layout, where, layout.test, files[layout.test]),
-        *statistics(images),
-        mirror=True,
-    )
+    test = _decode(layout, where / layout.test, files[layout.test])
+    classes = _class_names(layout, where / layout.names, files[layout.names])
+    return ImageData(layout.name, classes, images, labels, *test, *statistics(images), mirror=True)
 
 
 def _locate(layout: Layout, root: str | Path | None) -> Path:
@@ -245,118 +232,76 @@ def _locate(layout: Layout, root: str | Path | None) -> Path:
         raise DataError(
             layout.name,
             got="root=None",
-            expected=f"a folder with {layout.folder}/ or {layout.archive}, or the archive",
+            expected=f"a folder with {layout.folder}/ or {layout.archive}, or that archive",
             do=f"fetch {layout.archive} (MD5 {layout.md5}) from https://www.cs.toronto.edu/~kriz/cifar.html "
             "and pass its path as root",
         )
     root = Path(root).expanduser()
-    if root.is_file():
-        return root
-    if any((root / file).is_file() for file in layout.sizes):
+    if root.is_file() or any((root / file).is_file() for file in layout.sizes):
         return root
     for inside in (root / layout.folder, root / layout.archive):
         if inside.exists():
             return inside
-    raise DataError(
-        str(root),
-        got="an existing folder" if root.is_dir() else "no such file or folder",
-        expected=f"{layout.test} in it, or in {layout.folder}/ in it, or {layout.archive}",
-        do=layout.remedy,
-    )
+    found = "a folder without them" if root.is_dir() else "no such file or folder"
+    raise layout.bad(root, found, f"{layout.folder}/, the files of it, or {layout.archive}")
 
 
 def _read_folder(layout: Layout, folder: Path) -> dict[str, bytes]:
-    files = {}
-    for file in (*layout.sizes, layout.names):
-        path = folder / file
-        try:
-            if path.exists():
-                _check_size(layout, path, file, path.stat().st_size)
-                files[file] = path.read_bytes()
-        except OSError as error:
-            raise DataError(
-                str(path), got=f"{error.strerror}", expected="a readable file", do="check its permissions"
-            ) from error
-    return files
+    paths = [folder / file for file in layout.files if (folder / file).exists()]
+    for path in paths:
+        _check_size(layout, path, path.stat().st_size)
+    return {path.name: path.read_bytes() for path in paths}
 
 
 def _read_archive(layout: Layout, archive: Path) -> dict[str, bytes]:
     """The wanted members, read into memory: nothing is written, so nothing can be written elsewhere."""
     files = {}
-    try:
-        with tarfile.open(archive, "r:*") as tar:
-            for member in tar:
-                path = PurePosixPath(member.name)
-                if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
-                    kind = (
-                        "a member that leaves its folder"
-                        if member.isfile() or member.isdir()
-                        else "a link or device"
-                    )
-                    raise DataError(
-                        str(archive),
-                        got=f"{kind}: {member.name!r}",
-                        expected="plain files inside the archive's folder",
-                        do=f"do not use this archive; {layout.remedy}",
-                    )
-                wanted = path.name in layout.sizes or path.name == layout.names
-                if wanted and member.isfile() and path.parent.name in ("", layout.folder):
-                    _check_size(layout, archive / path, path.name, member.size)
-                    reader = tar.extractfile(member)
-                    assert reader is not None  # it is a file
-                    files[path.name] = reader.read()
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise DataError(
-            str(archive),
-            got=f"{type(error).__name__}: {error}",
-            expected="a complete, readable .tar.gz",
-            do=layout.remedy,
-        ) from error
+    with tarfile.open(archive, "r:*") as tar:
+        for member in tar:
+            path = PurePosixPath(member.name)
+            if path.is_absolute() or ".." in path.parts:
+                raise layout.bad(
+                    archive, f"a path that leaves the archive's folder: {member.name!r}", "safe paths"
+                )
+            if not (member.isfile() or member.isdir()):
+                raise layout.bad(archive, f"a link or device: {member.name!r}", "plain files and folders")
+            if member.isfile() and path.name in layout.files and path.parent.name in ("", layout.folder):
+                _check_size(layout, archive / path, member.size)
+                reader = tar.extractfile(member)
+                assert reader is not None  # it is a plain file
+                files[path.name] = reader.read()
     return files
 
 
-def _check_size(layout: Layout, path: Path, file: str, size: int) -> None:
+def _check_size(layout: Layout, path: Path, size: int) -> None:
     """Before anything is read: a wrong size is a truncated file, another data set, or a bomb."""
-    expected = layout.sizes.get(file)
-    if file == layout.names and size > 1 << 16:
-        raise DataError(
-            str(path), got=f"{size:,} bytes", expected="a list of names, at most 64 KiB", do=layout.remedy
-        )
-    if expected is not None and size != expected:
+    if path.name == layout.names:
+        if size > 1 << 16:
+            raise layout.bad(path, f"{size:,} bytes", "a list of names, at most 65,536 bytes")
+    elif size != layout.sizes[path.name]:
         whole, rest = divmod(size, layout.record)
-        raise DataError(
-            str(path),
-            got=f"{size:,} bytes ({whole:,} records of {layout.record}"
-            + (f" and {rest} bytes)" if rest else ")"),
-            expected=f"{expected:,} bytes ({expected // layout.record:,} records)",
-            do=layout.remedy,
-        )
+        records = f"{whole:,} records of {layout.record} bytes and {rest} bytes"
+        expected = layout.sizes[path.name]
+        good = f"{expected:,} bytes: {expected // layout.record:,} records"
+        raise layout.bad(path, f"{size:,} bytes: {records}", good)
 
 
-def _decode(layout: Layout, where: Path, file: str, content: bytes) -> tuple[Tensor, Tensor]:
+def _decode(layout: Layout, path: Path, content: bytes) -> tuple[Tensor, Tensor]:
     """(images, labels) of one binary file."""
-    if len(content) != layout.sizes[file]:  # it changed or ended while it was read
-        _check_size(layout, where / file, file, len(content))
+    _check_size(layout, path, len(content))  # again: it may have changed while it was read
     records = torch.from_numpy(np.frombuffer(content, np.uint8).copy()).view(-1, layout.record)
     labels = records[:, layout.label_bytes - 1].long()
-    if int(labels.max()) >= layout.classes:
-        bad = int((labels >= layout.classes).nonzero()[0, 0])
-        raise DataError(
-            str(where / file),
-            got=f"label {int(labels[bad])} in record {bad}",
-            expected=f"labels 0 to {layout.classes - 1}",
-            do=layout.remedy,
+    wrong = (labels >= layout.classes).nonzero()
+    if len(wrong):
+        record = int(wrong[0, 0])
+        raise layout.bad(
+            path, f"label {int(labels[record])} in record {record}", f"0 to {layout.classes - 1}"
         )
     return records[:, layout.label_bytes :].reshape(-1, 3, 32, 32), labels
 
 
-def _class_names(layout: Layout, where: Path, content: bytes) -> tuple[str, ...]:
+def _class_names(layout: Layout, path: Path, content: bytes) -> tuple[str, ...]:
     names = tuple(line.strip() for line in content.decode("utf-8", "replace").splitlines() if line.strip())
-    if len(names) != layout.classes:
-        raise DataError(
-            str(where / layout.names),
-            got=f"{len(names)} names",
-            expected=f"{layout.classes}, one a line",
-            do=layout.remedy,
-        )
+    if len(set(names)) != layout.classes:
+        raise layout.bad(path, f"{len(set(names))} names", f"{layout.classes}, one a line")
     return names

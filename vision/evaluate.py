@@ -76,7 +76,7 @@ def evaluate_images(
     batch_size: int = 500,
     precision: Precision = "auto",
 ) -> Evaluation:
-    """As `evaluate`, for uint8 images (N, C, H, W) and int64 labels (N,) in 0..K-1; mean, std: (C,) of [0, 1]."""
+    """As `evaluate`, for uint8 images (N, C, H, W), int64 labels (N,) in 0..K-1; mean, std: (C,)."""
     if batch_size < 1:
         raise ArgumentError("batch_size", got=batch_size, expected="an integer >= 1", do="use batch_size=500")
     if labels.shape != images.shape[:1] or not len(labels):
@@ -86,7 +86,11 @@ def evaluate_images(
             expected=f"({len(images)},), at least one",
             do="give one label an image",
         )
-    k = len(classes)
+    k, low, high = len(classes), int(labels.min()), int(labels.max())
+    if low < 0 or high >= k:
+        raise ArgumentError(
+            "labels", got=f"{low} to {high}", expected=f"0 to {k - 1}", do="correct labels or classes"
+        )
     device = model_device(model)
     mean, std = mean.to(device), std.to(device)
     confusion = torch.zeros(k * k, dtype=torch.int64, device=device)
@@ -130,6 +134,8 @@ def predict(
             expected="the note of a checkpoint of `fit`",
             do="use (model, meta) = load_model(path)",
         )
+    if top < 1:
+        raise ArgumentError("top", got=top, expected="an integer >= 1", do="use top=5")
     classes, device = list(meta["classes"]), model_device(model)
     mean, std = (torch.tensor(meta[key], dtype=torch.float32, device=device) for key in ("mean", "std"))
     predictions = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -136,12 +137,10 @@ def count_weights(model: nn.Module) -> int:
 
 def multiply_adds(model: nn.Module, image: tuple[int, int, int]) -> int:
     """Multiply-adds of convolutions and matrices for one image (C, H, W), on the way forward."""
-    p = next(model.parameters())
-    training = model.training
-    model.eval()
+    sketch = copy.deepcopy(model).to("meta").eval()  # shapes without numbers: nothing is computed
+    dtype = next(sketch.parameters()).dtype
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.zeros(1, *image, dtype=p.dtype, device=p.device))
-    model.train(training)
+        sketch(torch.zeros(1, *image, dtype=dtype, device="meta"))
     return counter.get_total_flops() // 2
 
 

@@ -54,3 +54,22 @@ def data_space(network: MgNet) -> MgNet:
     if len(levels) < len(network.levels):
         raise ArgumentError("network", got="a data-space form", expected="the u-form", do="use it as it is")
     return MgNet(network.stem, levels, network.head)
+
+
+def describe(network: MgNet) -> str:
+    """A table of the levels: smoothing steps, channels of u and f, and the weights of each part."""
+    rows = [("level", "steps", "c_u", "c_f", "A", "B", "phi, psi, tau", "R", "Pi")]
+    for i, form in enumerate(network.levels):
+        level = form.level if isinstance(form, DataSpaceLevel) else form
+        smoother = level.pre_smoother
+        slots = sum(_weights(slot) for slot in (smoother.phi, smoother.psi, smoother.tau))
+        c_f, c_u = level.A.weight.shape[:2]
+        parts = [_weights(level.A), _weights(smoother.B), slots, _weights(level.R), _weights(level.Pi)]
+        rows.append((i, smoother.steps, c_u, c_f, *(f"{n:,}" if n else "-" for n in parts)))
+    rows += [("stem", "", "", "", f"{_weights(network.stem):,}"), ("head", "", "", "", f"{_weights(network.head):,}")]
+    widths = [max(len(str(row[i])) for row in rows if i < len(row)) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(f"{cell!s:>{w}}" for cell, w in zip(row, widths, strict=False)) for row in rows)
+
+
+def _weights(part: nn.Module | None) -> int:
+    return 0 if part is None else sum(p.numel() for p in part.parameters())

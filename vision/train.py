@@ -13,7 +13,7 @@ import math
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from unified.errors import ArgumentError, DataError
 
-from .augment import augment, normalise
+from .augment import batches, normalise
 from .checkpoint import bare, load_checkpoint, recipe, restore, save
 from .config import TrainConfig, learning_rate
 from .data import ImageData
@@ -42,7 +42,7 @@ Record = dict[str, Any]
 class TrainResult:
     """A finished run; accuracies are shares in [0, 1]."""
 
-    history: list[Record] = field(repr=False)  # an entry an epoch: epoch, loss, accuracy, lr, seconds, ...
+    history: list[Record] = field(repr=False)  # of each epoch: epoch, loss, accuracy, lr, seconds, ...
     test_accuracy: float  # of the last epoch
     seconds: float  # of training, all epochs; evaluation and checkpoints not counted
     images_per_second: float
@@ -51,7 +51,7 @@ class TrainResult:
     model: nn.Module = field(repr=False)  # the model that was given, trained, in evaluation mode
 
 
-class Diverged(RuntimeError):
+class Diverged(RuntimeError):  # noqa: N818 (the public name)
     """The loss or a weight became NaN or infinite."""
 
     def __init__(self, epoch: int, step: int, checkpoint: Path | None) -> None:
@@ -108,7 +108,7 @@ def fit(
             bar.set_description(f"epoch {epoch}/{config.epochs}", refresh=False)
             record = _epoch(stepped, optimizer, data, config, epoch, dtype, layout, bar)
             if "loss" not in record or not _finite(model):
-                raise run.diverged(epoch, record["step"])
+                raise run.diverged(epoch, record["steps"])
             if config.evaluate_every and epoch % config.evaluate_every == 0:
                 record["test_accuracy"] = evaluate(model, data, precision=config.precision).accuracy
             history.append(record)
@@ -140,18 +140,20 @@ def _epoch(
     batch = min(config.batch_size, n)
     steps = n // batch
     seed = int(np.random.SeedSequence((config.seed, epoch)).generate_state(1, np.uint32)[0])
+    flip = data.mirror if config.flip is None else config.flip
+    pad = _pad(data, config)
     loss, hits = torch.zeros((), device=device), torch.zeros((), device=device)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     start, rate = time.perf_counter(), config.lr
     stepped.train()
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)  # for a model that draws numbers itself, such as dropout
-        for step, (x, y) in enumerate(_batches(data, config, batch, seed, layout), 1):
+        for step, (x, y) in enumerate(batches(data, batch, pad=pad, flip=flip, seed=seed), 1):
             rate = learning_rate(config, (epoch - 1) * steps + step - 1, config.epochs * steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             with autocast(device, dtype):
-                logits = stepped(x)
+                logits = stepped(x.to(memory_format=layout))
             now = F.cross_entropy(logits.float(), y, label_smoothing=config.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
             now.backward()
@@ -162,36 +164,19 @@ def _epoch(
             hits += (logits.argmax(1) == y).sum()
             if step % _LOOK == 0 or step == steps:
                 if not math.isfinite(float(loss)):
-                    return {"epoch": epoch, "step": step}
+                    return {"epoch": epoch, "steps": step}
                 bar.set_postfix(loss=f"{loss / step:.3f}", acc=f"{hits / (step * batch):.1%}", refresh=False)
             bar.update(batch)
     seconds = time.perf_counter() - start
     return {
         "epoch": epoch,
-        "step": epoch * steps,
+        "steps": steps,
         "loss": float(loss) / steps,
         "accuracy": float(hits) / (steps * batch),
         "lr": rate,
         "seconds": seconds,
         "images_per_second": steps * batch / seconds,
     }
-
-
-def _batches(
-    data: ImageData, config: TrainConfig, batch: int, seed: int, layout: torch.memory_format
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """An epoch's augmented, normalised batches, all of one size: a last, smaller one is left out."""
-    images, labels = data.train_images, data.train_labels
-    generator = torch.Generator(images.device).manual_seed(seed)
-    order = torch.randperm(len(images), generator=generator, device=images.device)
-    flip = data.mirror if config.flip is None else config.flip
-    for index in order[: len(order) // batch * batch].split(batch):
-        x = augment(images[index], pad=_pad(data, config), flip=flip, generator=generator)
-        yield normalise(x, data.mean, data.std).to(memory_format=layout), labels[index]
-
-
-def _pad(data: ImageData, config: TrainConfig) -> int:
-    return min(data.image_shape[1:]) // 8 if config.crop is None else config.crop
 
 
 def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.SGD:
@@ -207,6 +192,10 @@ def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.SGD:
 
 def _finite(model: nn.Module) -> bool:
     return all(bool(t.isfinite().all()) for t in model.state_dict().values() if t.is_floating_point())
+
+
+def _pad(data: ImageData, config: TrainConfig) -> int:
+    return min(data.image_shape[1:]) // 8 if config.crop is None else config.crop
 
 
 def _check_fit(model: nn.Module, data: ImageData, config: TrainConfig) -> None:
@@ -257,13 +246,8 @@ class _Run:
         data: ImageData,
         config: TrainConfig,
     ) -> None:
-        self.folder, self.model, self.optimizer, self.data, self.config = (
-            folder,
-            model,
-            optimizer,
-            data,
-            config,
-        )
+        self.folder, self.config, self.data = folder, config, data
+        self.model, self.optimizer = model, optimizer
         self.saved: Path | None = None
 
     def start(self, resume: bool, where: dict[str, str]) -> list[Record]:

@@ -1,0 +1,5 @@
+"""Poisson's equation by multigrid: problems, hierarchies and the solver."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,118 @@
+"""The hierarchy: a problem, its coarser selves, the levels on them, and a program that runs on these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+import numpy as np
+import torch
+from scipy.sparse.linalg import LinearOperator
+from torch import Tensor
+
+from unified.errors import ArgumentError
+from unified.multigrid import AbstractLevel, AbstractMultigrid, State
+from unified.program import Op, Program, named
+from unified.smoother import residual
+
+from .problems import Poisson
+
+PROGRAMS = ("V", "W", "F", "fmg", "backslash")
+_MIRROR = {"pre": "post", "post": "pre", "down": "up", "up": "down", "solve": "solve"}
+
+
+@final
+class PoissonMultigrid(AbstractMultigrid):
+    """A hierarchy and a program: `mg(f)` or `mg(f, u)` runs the program once on `A u = f`.
+
+    f, u: (B, 1, *grid), of the problem's dtype and device; without u it starts from zero. Differentiable.
+    `mg.run(mg.encode(f))` gives the states of all levels. Made by `pde.multigrid`; `parts` says of what.
+    """
+
+    def __init__(
+        self,
+        problems: Sequence[Poisson],
+        levels: Sequence[AbstractLevel],
+        program: Sequence[Op],
+        *,
+        parts: str,
+        level: str,
+    ) -> None:
+        super().__init__(levels, program)
+        self.problems, self.parts, self.level = tuple(problems), parts, level
+
+    @property
+    def problem(self) -> Poisson:
+        return self.problems[0]
+
+    def encode(self, *inputs: Tensor) -> State:
+        f, u = inputs if len(inputs) == 2 else (*inputs, None)
+        if f.shape[1:] != (1, *self.problem.shape) or (u is not None and u.shape != f.shape):
+            got = " and ".join(str(tuple(x.shape)) for x in inputs)
+            form = f"shape (B, 1, {', '.join(map(str, self.problem.shape))})"
+            raise ArgumentError("f", got=got, expected=form, do="use pde.solve for other shapes")
+        if u is not None and self.nested:
+            raise ArgumentError(
+                "u", got="a start", expected="none: nested iteration begins anew", do="use improve(u, f)"
+            )
+        return State(u, f)
+
+    def decode(self, states: list[State]) -> Tensor:
+        u = states[0].u
+        assert u is not None
+        return u
+
+    def improve(self, u: Tensor | None, f: Tensor) -> Tensor:
+        """A better u: one run. Nested iteration begins anew, so it runs on the residual equation."""
+        if u is None:
+            return self(f)
+        return u + self(residual(self.levels[0].A, u, f)) if self.nested else self(f, u)
+
+    @property
+    def nested(self) -> bool:
+        """Whether the program is a nested iteration (full multigrid)."""
+        return any(op.kind == "interpolate" for op in self.program)
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether a run from zero is symmetric, as conjugate gradients need it; true if the smoothers are."""
+        mirrored = [(_MIRROR.get(op.kind), op.level) for op in reversed(self.program)]
+        return mirrored == list(self.program) and all(getattr(x, "post_is_pre", True) for x in self.levels)
+
+    def with_program(self, program: Program) -> PoissonMultigrid:
+        """The same levels, run by another program."""
+        return PoissonMultigrid(self.problems, list(self.levels), program, parts=self.parts, level=self.level)
+
+    def aspreconditioner(self) -> LinearOperator:
+        """One run from zero as a SciPy operator on flat vectors, for scipy.sparse.linalg.cg and its like."""
+        problem = self.problem
+
+        @torch.no_grad()
+        def apply(x: np.ndarray) -> np.ndarray:
+            f = torch.as_tensor(np.ascontiguousarray(x), dtype=problem.dtype, device=problem.device)
+            return self(f.reshape(1, 1, *problem.shape)).reshape(-1).cpu().numpy()
+
+        adjoint = apply if self.symmetric else None
+        dtype = torch.zeros(0, dtype=problem.dtype).numpy().dtype
+        return LinearOperator((problem.unknowns,) * 2, matvec=apply, rmatvec=adjoint, dtype=dtype)
+
+    @property
+    def operator_complexity(self) -> float:
+        """Entries of the matrices of all levels over those of the finest."""
+        return sum(problem.nnz for problem in self.problems) / self.problem.nnz
+
+    def __repr__(self) -> str:
+        def row(*cells: object) -> str:
+            return "{:>5}  {:>16}  {:>10}  {:>22}".format(*cells)
+
+        def grid(values: Sequence[float]) -> str:
+            return " x ".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in values)
+
+        rows = [row(i, grid(p.shape), p.unknowns, grid(p.h)) for i, p in enumerate(self.problems)]
+        head = f"PoissonMultigrid: {self._cycle()}, {self.parts}, {self.level} levels"
+        tail = f"operator complexity {self.operator_complexity:.3f}"
+        return "\n".join([head, row("level", "grid", "unknowns", "spacing"), *rows, tail])
+
+    def _cycle(self) -> str:
+        names = (name for name in PROGRAMS if named(name, len(self.problems)) == self.program)
+        return next(names, f"a program of {len(self.program)} ops")

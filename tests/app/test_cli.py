@@ -1,0 +1,232 @@
+"""The command line: answers, reports, messages and statuses."""
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unified.app.main import COMMANDS, main
+
+
+def run(capsys, *argv):
+    status = main(argv)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def report(capsys, *argv):
+    status, out, _ = run(capsys, *argv, "--json")
+    assert status == 0
+    return json.loads(out)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of one epoch on the digits."""
+    folder = tmp_path_factory.mktemp("run")
+    assert main(["train", "--model", "polymgnet-q2-quarter", "--epochs", "1", "--folder", str(folder), "--json"]) == 0
+    return folder
+
+
+def test_help_lists_every_command(capsys):
+    for argv in ([], ["--help"], ["-h"]):
+        status, out, _ = run(capsys, *argv)
+        assert status == 0
+        assert all(name in out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=" ".join)
+def test_help_does_not_import_torch(command):
+    """What keeps --help under half a second; the time itself stands in docs/results."""
+    code = (
+        "import sys; from unified.app.main import main\n"
+        f"try: main({[*command, '--help']!r})\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules and 'scipy' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "usage: vcycle" in done.stdout
+
+
+def test_unknown_command_suggests_one(capsys):
+    status, _, err = run(capsys, "sovle")
+    assert status == 2
+    assert err.startswith("vcycle: unknown command 'sovle'; did you mean solve?")
+
+
+def test_version(capsys):
+    status, out, _ = run(capsys, "--version")
+    assert (status, out.split()[0]) == (0, "vcycle")
+
+
+def test_solve(capsys):
+    result = report(capsys, "solve", "--shape", "63", "31")
+    assert result["result"] == "converged"
+    assert len(result["residuals"]) == result["cycles"] + 1
+    assert result["residuals"][-1] <= 1e-8
+    assert result["error"] < 2e-3
+    status, out, _ = run(capsys, "solve", "--shape", "63", "31")
+    assert status == 0
+    assert "63 x 31" in out
+    assert "converged" in out
+
+
+def test_solve_reads_and_writes_arrays(capsys, tmp_path):
+    f = np.random.default_rng(0).standard_normal((31, 31))
+    np.save(tmp_path / "f.npy", f)
+    report(capsys, "solve", "--shape", "31", "31", "--f", str(tmp_path / "f.npy"), "--boundary", "2.5", "--rtol", "1e-12",
+           "--out", str(tmp_path / "u.npy"))  # fmt: skip
+    u = np.pad(np.load(tmp_path / "u.npy"), 1, constant_values=2.5)
+    inside = u[1:-1, 1:-1]
+    neighbours = u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:]
+    np.testing.assert_allclose((4 * inside - neighbours) * 32**2, f, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--rtol", "-1"], "rtol: got -1.0; expected"),
+        (["--shape", "2000", "2000"], "shape: got (2000, 2000), which coarsens to"),
+        (["--smoother", "chebychev"], "smoother: got 'chebychev'; expected one of chebyshev4"),
+        (["--degree", "0"], "degree: got 0; expected a whole number >= 1"),
+        (["--f", "nothing.npy"], "f = nothing.npy: got"),
+        (["--device", "tpu9"], "device: got 'tpu9'; expected a device that torch can use here"),
+        (["--shape", "31", "31", "--out", "no/such/folder/u.npy"], "no/such/folder/u.npy: got No such file"),
+    ],
+)
+def test_solve_names_bad_input(capsys, argv, message):
+    status, out, err = run(capsys, "solve", *argv)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"vcycle solve: {message}")
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_solve_refuses_a_pickled_array(capsys, tmp_path):
+    np.save(tmp_path / "f.npy", np.array([{"not": "numbers"}], dtype=object), allow_pickle=True)
+    status, _, err = run(capsys, "solve", "--f", str(tmp_path / "f.npy"))
+    assert status == 2
+    assert "a .npy file of numbers" in err
+
+
+def test_train_leaves_a_log_and_a_checkpoint(trained):
+    assert (trained / "last.safetensors").exists()
+    events = [json.loads(line)["event"] for line in (trained / "log.jsonl").read_text().splitlines()]
+    assert events == ["start", "epoch", "end"]
+
+
+def test_train_does_not_overwrite_a_run(capsys, trained):
+    status, _, err = run(capsys, "train", "--model", "polymgnet-q2-quarter", "--epochs", "1", "--folder", str(trained))
+    assert status == 2
+    assert "folder: got" in err
+    assert "resume=True" in err or "--resume" in err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--model", "resnet-1"], "name: got 'resnet-1'; expected one of mgnet-16"),
+        (["--data", "cifar10", "--root", "nowhere"], "nowhere: got"),
+        (["--data", "cifar10"], "cifar10: got root=None; expected a folder with cifar-10-batches-bin"),
+    ],
+)
+def test_train_names_bad_input(capsys, tmp_path, argv, message):
+    status, _, err = run(capsys, "train", *argv, "--folder", str(tmp_path))
+    assert status == 2
+    assert f"vcycle train: {message}" in err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--epochs", "0"], "epochs: got 0; expected an integer >= 1; use epochs=20"),
+        (["--lr", "nan"], "lr: got nan; expected a finite number > 0; use lr=0.1"),
+        (["--epochs", "many"], "many"),
+        (["--rate", "1"], "--rate"),
+    ],
+)
+def test_options_that_do_not_parse_end_with_2(capsys, argv, message):
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", *argv])
+    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_evaluate(capsys, trained):
+    result = report(capsys, "evaluate", "--checkpoint", str(trained))
+    assert result["data"] == "digits"
+    assert sum(map(sum, result["confusion"])) == result["test_images"]
+    hits = sum(row[i] for i, row in enumerate(result["confusion"]))
+    assert result["accuracy"] == hits / result["test_images"]
+    status, out, _ = run(capsys, "evaluate", "--checkpoint", str(trained / "last.safetensors"))
+    assert status == 0
+    assert f"accuracy {result['accuracy']:.2%}" in out
+
+
+def test_predict(capsys, trained, tmp_path):
+    Image.fromarray(np.full((8, 8), 128, np.uint8)).save(tmp_path / "grey.png")
+    result = report(capsys, "predict", str(tmp_path / "grey.png"), "--checkpoint", str(trained), "--top", "10")
+    (prediction,) = result["predictions"]
+    assert sum(p for _, p in prediction["top"]) == pytest.approx(1, abs=1e-5)
+    assert prediction["label"] == prediction["top"][0][0]
+    status, out, _ = run(capsys, "predict", str(tmp_path / "grey.png"), "--checkpoint", str(trained))
+    assert status == 0
+    assert out.startswith(f"{tmp_path / 'grey.png'}: {prediction['label']} ")
+
+
+def test_predict_names_bad_input(capsys, trained, tmp_path, monkeypatch):
+    (tmp_path / "text.png").write_text("not an image")
+    status, _, err = run(capsys, "predict", str(tmp_path / "text.png"), "--checkpoint", str(trained))
+    assert status == 2
+    assert "text.png: got" in err
+    assert run(capsys, "predict", "--checkpoint", str(trained))[2].startswith("vcycle predict: files: got none")
+    monkeypatch.chdir(tmp_path)
+    assert run(capsys, "predict", "x.png")[2].startswith("vcycle predict: checkpoint: got none, and no run in runs/")
+    (tmp_path / "cut.safetensors").write_bytes((trained / "last.safetensors").read_bytes()[:1000])
+    status, _, err = run(capsys, "predict", "x.png", "--checkpoint", "cut.safetensors")
+    assert status == 2
+    assert "cut.safetensors: got" in err
+
+
+@pytest.mark.parametrize("name", ["V", "W", "F", "fmg", "backslash"])
+def test_show_cycle(capsys, name):
+    import unified.program
+
+    result = report(capsys, "show", "cycle", name, "--levels", "3")
+    assert result["ops"] == [str(op) for op in unified.program.named(name, 3)]
+    assert unified.draw(unified.program.named(name, 3)) in result["text"]
+
+
+def test_show_hierarchy_and_models(capsys):
+    assert "operator complexity 1.3" in run(capsys, "show", "hierarchy", "--shape", "63", "63")[1]
+    assert "8,278,794 weights" in run(capsys, "show", "model", "mgnet-256")[1]
+    names = {row["name"]: row["weights"] for row in report(capsys, "show", "models")["models"]}
+    assert names["polymgnet-q2"] == 1_385_554
+
+
+def test_show_names_bad_input(capsys):
+    assert run(capsys, "show", "cycle", "X")[2].startswith("vcycle show: program: got 'X'; expected one of V, W, F")
+    assert run(capsys, "show", "model")[2].startswith("vcycle show: name: got nothing; expected a model's name")
+    assert run(capsys, "show", "cycle", "V", "--levels", "0")[2].startswith("vcycle show: n_levels: got 0; expected")
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    command = f"{sys.executable} -m unified.app show models | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("model")
+    assert done.stderr == ""
+
+
+def test_interrupt_ends_with_130(tmp_path):
+    command = [sys.executable, "-m", "unified.app", "train", "--epochs", "1000", "--folder", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "last.safetensors").exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        process.send_signal(2)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip().endswith("vcycle train: interrupted")

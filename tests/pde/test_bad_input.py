@@ -1,0 +1,115 @@
+"""Every bad input gives one error that names the argument, what it got, what it expects and what to do."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import pde
+from unified import ArgumentError
+
+NAN = float("nan")
+P = pde.Poisson((15, 15))
+F = P.zeros()
+
+
+def with_value(value):
+    f = F.clone()
+    f[3, 4] = value
+    return f
+
+
+CASES = [
+    # problem
+    ("shape", "1 to 3 whole numbers", lambda: pde.Poisson(15)),
+    ("shape", "1 to 3 whole numbers", lambda: pde.Poisson((15, 0))),
+    ("shape", "1 to 3 whole numbers", lambda: pde.Poisson((15, 1.5))),
+    ("shape", "1 to 3 whole numbers", lambda: pde.Poisson((3, 3, 3, 3))),
+    ("bc", "dirichlet", lambda: pde.Poisson((15, 15), bc="robin")),
+    ("spacing", "one for each axis", lambda: pde.Poisson((15, 15), spacing=(0.1,))),
+    ("spacing", "positive", lambda: pde.Poisson((15, 15), spacing=-1.0)),
+    ("spacing", "positive", lambda: pde.Poisson((15, 15), spacing=NAN)),
+    ("spacing", "positive", lambda: pde.Poisson((15, 15), spacing="fine")),
+    ("dtype", "torch.float64", lambda: pde.Poisson((15, 15), dtype=torch.int64)),
+    ("dtype", "torch.float64", lambda: pde.Poisson((15, 15), dtype=torch.float16)),
+    ("device", "a device that torch can use", lambda: pde.Poisson((15, 15), device="abacus")),
+    # hierarchy
+    ("problem", "a Poisson", lambda: pde.multigrid((15, 15))),
+    (
+        "smoother",
+        "one of chebyshev4, chebyshev1, optimised4, jacobi",
+        lambda: pde.multigrid(P, smoother="ilu"),
+    ),
+    ("smoother", "numbers", lambda: pde.multigrid(P, smoother=["a"])),
+    ("smoother", "numbers", lambda: pde.multigrid(P, smoother=3.0)),
+    ("smoother", "an AbstractSmoother", lambda: pde.multigrid(P, smoother=lambda p: 3)),
+    ("roots", "conjugate pairs", lambda: pde.multigrid(P, smoother=[0.5 + 0.1j])),
+    ("roots", "at least one", lambda: pde.multigrid(P, smoother=[])),
+    ("roots", "finite roots other than 0", lambda: pde.multigrid(P, smoother=[0.0])),
+    ("degree", ">= 1", lambda: pde.multigrid(P, degree=0)),
+    ("degree", "1 to 6", lambda: pde.multigrid(P, smoother="optimised4", degree=9)),
+    ("program", "one of V, W, F, fmg, backslash", lambda: pde.multigrid(P, "X")),
+    ("program", "a sequence of ops", lambda: pde.multigrid(P, 3)),
+    ("pre", ">= 0", lambda: pde.multigrid(P, pre=-1)),
+    ("post", ">= 0", lambda: pde.multigrid(P, post=1.5)),
+    ("scheme", "one of correction, fas", lambda: pde.multigrid(P, scheme="fast")),
+    ("level", "not available yet", lambda: pde.multigrid(P, level="fused")),
+    ("level", "one of auto, composed", lambda: pde.multigrid(P, level="fastest")),
+    ("coarsest", ">= 1", lambda: pde.multigrid(P, coarsest=-1)),
+    ("shape", "m·2^k - 1", lambda: pde.multigrid(pde.Poisson((1000, 777)))),
+    # solve
+    ("problem", "a Poisson", lambda: pde.solve((15, 15), F)),
+    ("f", "finite", lambda: pde.solve(P, with_value(NAN))),
+    ("f", "finite", lambda: pde.solve(P, with_value(float("inf")))),
+    ("f", "(15, 15), (B, 15, 15), (B, 1, 15, 15)", lambda: pde.solve(P, F[1:])),
+    ("f", "one of", lambda: pde.solve(P, F.expand(2, 3, 15, 15))),
+    ("f", "one of", lambda: pde.solve(P, P.zeros(0))),
+    ("f", "torch.float64", lambda: pde.solve(P, F.float())),
+    ("f", "a Tensor", lambda: pde.solve(P, np.zeros((15, 15)))),
+    ("f", "cpu, as the problem", lambda: pde.solve(P, F.to("meta"))),
+    ("u0", "one of", lambda: pde.solve(P, F, u0=F[1:])),
+    ("u0", "finite", lambda: pde.solve(P, F, u0=with_value(NAN))),
+    ("u0", "1 or 3", lambda: pde.solve(P, P.zeros(3), u0=P.zeros(2))),
+    ("rtol", ">= 0", lambda: pde.solve(P, F, rtol=-1e-8)),
+    ("rtol", ">= 0", lambda: pde.solve(P, F, rtol=NAN)),
+    ("rtol", ">= 0", lambda: pde.solve(P, F, rtol="small")),
+    ("max_cycles", ">= 1", lambda: pde.solve(P, F, max_cycles=0)),
+    ("method", "one of auto, fmg, mg, pcg", lambda: pde.solve(P, F, method="lu")),
+    ("boundary", "its boundary", lambda: pde.solve(P, F, boundary=F)),
+    ("boundary", "finite", lambda: pde.solve(P, F, boundary=NAN)),
+    ("boundary", "torch.float64", lambda: pde.solve(P, F, boundary=torch.zeros(17, 17))),
+    ("boundary", "a number, a tensor", lambda: pde.solve(P, F, boundary="zero")),
+    ("boundary", "a number, a tensor", lambda: pde.solve(P, F, boundary=lambda x, y: None)),
+    (
+        "boundary",
+        "1 or 3",
+        lambda: pde.solve(P, P.zeros(3), boundary=torch.zeros(2, 17, 17, dtype=torch.float64)),
+    ),
+    ("mg", "one or the other", lambda: pde.solve(P, F, mg=pde.multigrid(P), degree=3)),
+    ("mg", "Poisson", lambda: pde.solve(P, F, mg=pde.multigrid(pde.Poisson((7, 7))))),
+    ("mg", "a PoissonMultigrid", lambda: pde.solve(P, F, mg=3)),
+    ("program", "back to level 0", lambda: pde.solve(P, F, program="backslash")),
+    ("program", "symmetric", lambda: pde.solve(P, F, program="F", method="pcg", coarsest=1)),
+    ("option", "one of program, smoother", lambda: pde.solve(P, F, colour="red")),
+    # cycle
+    ("u", "none", lambda: pde.multigrid(P, "fmg")(F[None, None], F[None, None])),
+    ("f", "(B, 1, 15, 15)", lambda: pde.multigrid(P)(F)),
+]
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected", "call"), CASES, ids=[f"{i}-{c[0]}" for i, c in enumerate(CASES)]
+)
+def test_message(argument, expected, call):
+    with pytest.raises(ArgumentError) as caught:
+        call()
+    message = str(caught.value)
+    assert re.match(rf"{argument}: got .+; expected .+; .+", message, re.DOTALL), message
+    assert expected in message
+
+
+def test_the_shape_advised_works():
+    with pytest.raises(ArgumentError, match=re.escape("use (991, 767)")):
+        pde.multigrid(pde.Poisson((1000, 777)))
+    assert pde.multigrid(pde.Poisson((991, 767)))

@@ -1,0 +1,57 @@
+"""Convergence factors, asserted as numbers. All sizes: docs/benchmarks/rates.py, docs/results/rates.json."""
+
+import pytest
+import torch
+
+import pde
+
+
+def asymptotic(mg, cycles=40, last=10):
+    """Geometric mean of the last reductions of ‖u‖ for f = 0 from a random start, renormalised."""
+    f = mg.problem.zeros(1, 1)
+    u = torch.randn_like(f)
+    product = 1.0
+    for i in range(cycles):
+        u = mg(f, u / u.norm())
+        product *= float(u.norm()) if i >= cycles - last else 1
+    return product ** (1 / last)
+
+
+@pytest.mark.parametrize("n", [31, 127])
+@pytest.mark.parametrize(
+    ("smoother", "degree", "factor"),
+    [
+        ("chebyshev4", 1, 0.437),
+        ("chebyshev4", 2, 0.151),
+        ("chebyshev4", 3, 0.081),
+        ("chebyshev4", 4, 0.051),
+        ("chebyshev1", 1, 0.359),
+        ("chebyshev1", 2, 0.153),
+        ("chebyshev1", 3, 0.106),
+        ("jacobi", 2, 0.182),
+    ],
+)
+def test_asymptotic_factor_is_the_known_one_at_every_size(n, smoother, degree, factor):
+    assert asymptotic(pde.multigrid(pde.Poisson((n, n)), "V", smoother, degree)) == pytest.approx(
+        factor, abs=0.006
+    )
+
+
+@pytest.mark.parametrize("smoother", ["chebyshev4", "chebyshev1", "optimised4"])
+def test_w_and_f_are_no_slower_than_v(smoother):
+    factor = {k: asymptotic(pde.multigrid(pde.Poisson((31, 31)), k, smoother, coarsest=1), 25) for k in "VWF"}
+    assert factor["W"] <= factor["V"] + 2e-3
+    assert factor["F"] <= factor["V"] + 2e-3
+
+
+@pytest.mark.parametrize("n", [15, 31, 63, 127])
+def test_pcg_needs_nine_iterations_at_every_size(n):
+    problem = pde.Poisson((n, n))
+    solution = pde.solve(problem, torch.randn(n, n, dtype=torch.float64), rtol=1e-10, method="pcg")
+    assert solution.result.ok
+    assert solution.cycles <= 9
+
+
+def test_elongated_grids_with_square_cells_keep_the_rate():
+    mg = pde.multigrid(pde.Poisson((255, 15), spacing=1 / 16))
+    assert asymptotic(mg) < 0.16

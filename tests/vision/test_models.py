@@ -1,0 +1,208 @@
+"""Published weight counts, closed formulas, gradients, round trips and capture, over all models."""
+
+import pytest
+import torch
+from torch import nn
+
+import vision
+from unified import ArgumentError, testing
+from unified.spectrum import symbol_radius
+from vision.blocks import conv
+
+SMALL = {
+    "mgnet": lambda: vision.mgnet((2, 1, 2), 6, in_channels=1),
+    "mgnet-li": lambda: vision.mgnet((2, 3), 6, share_B=False),
+    "mgnet-cf": lambda: vision.mgnet((2, 2), 6, data_channels=4, classes=3),
+    "q2": lambda: vision.polymgnet((2, 2, 2), (4, 8, 8)),
+    "q2-width": lambda: vision.polymgnet(width=1 / 16, in_channels=1),
+}
+small = pytest.mark.parametrize("make", SMALL.values(), ids=SMALL)
+
+
+def images(model, size=16, batch=4, dtype=torch.float32):
+    channels = next(m for m in model.stem.modules() if isinstance(m, nn.Conv2d)).in_channels
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(batch, channels, size, size, generator=generator, dtype=torch.float64).to(dtype)
+
+
+@pytest.mark.parametrize(
+    ("channels", "share_B", "published"),
+    [
+        (256, True, 8_278_794),
+        (256, False, 10_638_090),
+        (128, True, 2_075_018),
+        (128, False, 2_664_842),
+        (64, True, 521_418),
+        (64, False, 668_874),
+    ],
+)
+def test_mgnet_has_the_published_weights(channels, share_B, published):
+    assert vision.count_weights(vision.mgnet(channels=channels, share_B=share_B)) == published
+
+
+def test_q2_has_the_published_weights_without_the_1152_that_are_never_used():
+    assert vision.count_weights(vision.create_model("polymgnet-q2")) == 1_386_706 - 1_152 == 1_385_554
+
+
+@pytest.mark.parametrize("steps", [(1,), (2, 2, 2, 2), (1, 3, 2)])
+@pytest.mark.parametrize(("u", "f"), [(6, 6), (6, 4)])
+@pytest.mark.parametrize("share_B", [True, False])
+def test_mgnet_weights_follow_the_formula_of_its_docstring(steps, u, f, share_B):
+    model = vision.mgnet(steps, u, data_channels=f, share_B=share_B, classes=7, in_channels=2)
+    L, n, k, c = len(steps), sum(steps), 7, 2
+    b = L if share_B else n
+    expected = 9 * c * f + 2 * f + 9 * u * f * (L + b) + 2 * n * (u + f)
+    expected += (L - 1) * (9 * f**2 + 2 * f + 9 * u**2 + 2 * u) + k * (u + 1)
+    assert vision.count_weights(model) == expected
+
+
+@pytest.mark.parametrize(("steps", "channels"), [((1,), (3,)), ((2, 2, 2), (4, 8, 16)), ((3, 1), (5, 5))])
+def test_polymgnet_weights_follow_the_formula_of_its_docstring(steps, channels):
+    model = vision.polymgnet(steps, channels, classes=7, in_channels=2)
+    expected = 9 * 2 * channels[0] + 2 * channels[0] + 7 * (channels[-1] + 1) + 18 * sum(channels[1:])
+    expected += sum(9 * c**2 + n * (4 * c + 1) for n, c in zip(steps, channels, strict=True))
+    assert vision.count_weights(model) == expected
+
+
+def test_multiply_adds_count_each_product_once():
+    """B twice a level; A twice, once more on entering and on leaving a level; R and Pi. Level 0 starts from zero."""
+    computed = vision.multiply_adds(vision.create_model("mgnet-256"), (3, 32, 32))
+    c = [9 * 256**2 * (32 >> level) ** 2 for level in range(4)]
+    stem, head = 9 * 3 * 256 * 32**2, 256 * 10
+    assert computed == stem + head + 4 * c[0] + (2 + 4 + 2) * (c[1] + c[2]) + (2 + 3 + 2) * c[3]
+
+
+@small
+def test_contract(make):
+    torch.manual_seed(0)
+    model = make().double()
+    testing.check_multigrid(model, images(model, dtype=torch.float64))
+
+
+@small
+def test_every_weight_gets_a_gradient(make):
+    torch.manual_seed(0)
+    model = make().double()
+    model(images(model, dtype=torch.float64)).square().sum().backward()
+    without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert without == []
+
+
+@small
+def test_state_dict_round_trip(make):
+    torch.manual_seed(0)
+    first, second = make(), make()
+    x = images(first)
+    first(x)  # moves the running statistics
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(first.eval()(x), second.eval()(x))
+
+
+@small
+def test_compile_captures_the_whole_model(make):
+    torch.manual_seed(0)
+    model = make().eval()
+    x = images(model)
+    captured = torch.compile(model, fullgraph=True, backend="eager")
+    torch.testing.assert_close(captured(x), model(x))
+
+
+@small
+def test_no_nan_in_bfloat16(make):
+    torch.manual_seed(0)
+    model = make()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = model(images(model)).float().square().mean()
+    loss.backward()
+    assert loss.isfinite()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_channels_last_changes_nothing():
+    torch.manual_seed(0)
+    model = vision.mgnet((2, 2), 8).double().eval()
+    x = images(model, dtype=torch.float64)
+    y = model.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last))
+    torch.testing.assert_close(y, model.to(memory_format=torch.contiguous_format)(x), rtol=1e-12, atol=1e-12)
+
+
+def test_mgnet_is_the_published_algorithm():
+    """Algorithm 3 of He & Xu, written out with the model's own parts."""
+    torch.manual_seed(0)
+    model = vision.mgnet((2, 1), 5, data_channels=4, share_B=False).double()
+    x = images(model, dtype=torch.float64)
+    f = model.stem(x)
+    u = torch.zeros(len(x), 5, 16, 16, dtype=torch.float64)
+    for i, level in enumerate(model.levels):
+        s = level.pre_smoother
+        for step in range(s.steps):
+            u = u + s.psi[step](s.B[step].map(s.phi[step](f - level.A(u))))
+        if i == 0:
+            r = f - level.A(u)
+            u = level.Pi(u)
+            f = level.R(r) + model.levels[1].A(u)
+    torch.testing.assert_close(model.head(u), model(x), rtol=1e-12, atol=1e-12)
+
+
+def test_q2_is_the_published_block():
+    """u += relu(bn2(α relu(bn1(f - A u)))), then R on relu(f - A u) and Pi on u, without bn or relu after them."""
+    torch.manual_seed(0)
+    model = vision.polymgnet((2, 1), (4, 8)).double()
+    for p in model.parameters():
+        if p.ndim == 0:
+            p.data.uniform_(0.5, 1.5)
+    x = images(model, dtype=torch.float64)
+    f = model.stem(x)
+    u = torch.zeros(len(x), 4, 16, 16, dtype=torch.float64)
+    for i, level in enumerate(model.levels):
+        s = level.pre_smoother
+        for step in range(s.steps):
+            bn1, bn2 = s.phi[step][0], s.psi[step][0]
+            u = u + bn2(s.B[step].c1 * bn1(f - level.A(u)).relu()).relu()
+        if i == 0:
+            r = (f - level.A(u)).relu()
+            u = nn.functional.conv2d(u, level.Pi.weight, stride=2, padding=1, groups=4)
+            f = nn.functional.conv2d(r, level.R[1].weight, stride=2, padding=1, groups=4) + model.levels[1].A(u)
+    torch.testing.assert_close(model.head(u), model(x), rtol=1e-12, atol=1e-12)
+
+
+def test_initial_symbol_has_radius_one():
+    torch.manual_seed(0)
+    assert symbol_radius(conv(96, 96, gain=1.0).weight, (4, 4)) == pytest.approx(1, abs=0.15)
+
+
+def test_recipe_rebuilds_the_model():
+    model = vision.create_model("mgnet-16", in_channels=1, steps=(2, 1))
+    assert model.recipe == {"name": "mgnet-16", "options": {"in_channels": 1, "steps": (2, 1)}}
+    again = vision.create_model(model.recipe["name"], **model.recipe["options"])
+    assert again.state_dict().keys() == model.state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: vision.create_model("mgnet-257"), "name: got 'mgnet-257'; expected one of mgnet-16,"),
+        (lambda: vision.create_model("mgnet-16", depth=3), "options: got {'depth': 3}; expected those of mgnet"),
+        (lambda: vision.mgnet(()), "steps: got (); expected at least one level"),
+        (lambda: vision.mgnet((2, 0)), "steps: got (2, 0); expected at least one level of at least one step"),
+        (lambda: vision.mgnet(channels=0), "channels: got 0; expected a whole number >= 1"),
+        (lambda: vision.mgnet(classes=0), "classes: got 0"),
+        (lambda: vision.polymgnet((2, 2), (4,)), "channels: got 1 levels; expected 2, as steps"),
+        (lambda: vision.polymgnet((2, 2), (4, 6)), "channels: got 4 -> 6; expected a multiple"),
+        (lambda: vision.polymgnet(width=0.001), "channels: got 0; expected a whole number"),
+        (lambda: vision.mgnet()(torch.zeros(1, 3, 4, 4)), "images: got shape (1, 3, 4, 4); expected (B, C, H, W) with H, W >= 8"),
+        (lambda: vision.mgnet((2,), 4)(torch.zeros(3, 8, 8)), "images: got shape (3, 8, 8); expected (B, C, H, W)"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ArgumentError) as error:
+        call()
+    assert str(error.value).startswith(message)
+
+
+def test_describe_adds_up():
+    model = vision.create_model("mgnet-64-li")
+    head, *rows = vision.describe(model).splitlines()
+    first = head.split().index("A")
+    cells = [cell for row in rows for cell in (row.split()[first:] if row.split()[0].isdigit() else row.split()[1:])]
+    assert sum(int(cell.replace(",", "")) for cell in cells if cell != "-") == vision.count_weights(model)

@@ -1,0 +1,96 @@
+"""Draw in the terminal: a cycle, a hierarchy of levels, a model, or the list of models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from tyro.conf import Positional, arg
+
+from ..errors import ArgumentError
+
+
+@dataclass(frozen=True)
+class Options:
+    what: Positional[Literal["cycle", "hierarchy", "model", "models"]]
+    """What to draw."""
+    name: Positional[str] = ""
+    """Of a cycle: V, W, F, fmg or backslash. Of a model: see `vcycle show models`."""
+    levels: int = 4
+    """Levels of a cycle."""
+    shape: tuple[int, int] = (255, 255)
+    """Interior points of the finest level of a hierarchy."""
+    image: tuple[int, int, int] = (3, 32, 32)
+    """Channels, height and width of a model's images."""
+    json: Annotated[bool, arg(help="Print the report as JSON.")] = False
+
+
+def options() -> type[Options]:
+    return Options
+
+
+def run(options: Options) -> dict[str, Any]:
+    report = {"cycle": _cycle, "hierarchy": _hierarchy, "model": _model, "models": _models}[options.what](
+        options
+    )
+    return {"what": options.what, **report}
+
+
+def _cycle(options: Options) -> dict[str, Any]:
+    from ..program import draw, named, work_units
+
+    program = named(options.name or "V", options.levels)
+    return {
+        "ops": [str(op) for op in program],
+        "text": f"{draw(program)}\n\n{' '.join(map(str, program))}\n\no smooth down, * smooth up, # solve, \\ restrict, "
+        f"/ prolong and correct, : interpolate\n{work_units(program):.3g} work units with one smoothing step each, in 2-D",
+    }
+
+
+def _hierarchy(options: Options) -> dict[str, Any]:
+    import pde
+
+    mg = pde.multigrid(pde.Poisson(options.shape), program=options.name or "V")
+    return {"text": repr(mg), "levels": len(mg.levels)}
+
+
+def _model(options: Options) -> dict[str, Any]:
+    import vision
+
+    from ..program import draw
+
+    if not options.name:
+        raise ArgumentError(
+            "name", got="nothing", expected="a model's name", do="vcycle show models lists them"
+        )
+    model = vision.create_model(options.name, in_channels=options.image[0])
+    weights, work = vision.count_weights(model), vision.multiply_adds(model, options.image)
+    size = " x ".join(map(str, options.image))
+    return {
+        "weights": weights,
+        "multiply_adds": work,
+        "text": f"{options.name}: {weights:,} weights, {work / 1e9:.3g} G multiply-adds for an image of {size}\n\n"
+        f"{draw(model.program)}\n\n{vision.describe(model)}",
+    }
+
+
+def _models(options: Options) -> dict[str, Any]:
+    import vision
+
+    rows = []
+    for name in vision.MODELS:
+        model = vision.create_model(name, in_channels=options.image[0])
+        rows.append(
+            {
+                "name": name,
+                "weights": vision.count_weights(model),
+                "multiply_adds": vision.multiply_adds(model, options.image),
+            }
+        )
+    lines = [f"{row['name']:22} {row['weights']:12,} {row['multiply_adds'] / 1e9:8.3f} G" for row in rows]
+    head = f"{'model':22} {'weights':>12} {'mult-adds':>10}"
+    return {"models": rows, "text": "\n".join([head, *lines])}
+
+
+def text(report: dict[str, Any]) -> str:
+    return report["text"]
