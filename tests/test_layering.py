@@ -105,10 +105,9 @@ def runs_ops(node):
         case ast.Match(cases=cases):
             parts = [part for case in cases for part in ast.walk(case.pattern)]
             return {"down", "up"} <= {part.value for part in parts if isinstance(part, ast.Constant)}
-        case ast.Call(
-            func=ast.Name(id="getattr"), args=[_, ast.Attribute(attr=name) | ast.Name(id=name), *_]
-        ):
-            return name == "kind"
+        case ast.Call(func=ast.Name(id="getattr"), args=[level, name, *_]):
+            computed = isinstance(level, ast.Subscript) and not isinstance(name, ast.Constant)
+            return computed or ast.unparse(name).endswith(".kind")
         case ast.For() | ast.While():
             return {"down", "up"} <= called(node)
         case ast.FunctionDef(name=name):
@@ -175,6 +174,7 @@ VIOLATIONS = [
     (init_code, "vision/__init__.py", "def mgnet(): ..."),
     (executors, "pde/a.py", "match kind:\n    case 'down':\n        pass\n    case 'up':\n        pass"),
     (executors, "pde/a.py", "for op in ops: s = getattr(levels[op.level], op.kind)(s)"),
+    (executors, "pde/a.py", "for kind, i in ops: s = getattr(levels[i], kind)(s)"),
     (executors, "vision/a.py", "def f(l):\n    for a in l: a.down(s)\n    for a in l: a.up(s)"),
     (executors, "vision/a.py", "def cycle(l):\n    l[0].down(s)\n    cycle(l[1:])\n    l[0].up(s)"),
     (hazards, "vision/a.py", "def f():\n    import pickle"),
@@ -192,6 +192,7 @@ SOUND = [
     (packages, "pde/a.py", ""),
     (init_code, "pde/__init__.py", "import lazy\n__getattr__, __dir__, __all__ = lazy.attach_stub()"),
     (executors, "unified/a.py", "def draw(ops):\n    return [{'down': 1}.get(op.kind) for op in ops]"),
+    (executors, "unified/a.py", "for kind in kinds: check(getattr(level, kind), level.down(s))"),
     (executors, "pde/a.py", "def down(s): ...\ndef up(s): ...\nup(down(s))"),
     (hazards, "vision/a.py", "torch.load(path, weights_only=True)\ntry:\n    f()\nexcept OSError:\n    pass"),
 ]

@@ -25,7 +25,7 @@ print(*(name for name in names if isinstance(getattr(package, name, None), (type
 def python(*arguments, cwd=ROOT):
     """What a fresh interpreter prints."""
     command = [sys.executable, "-c", *arguments]
-    process = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+    process = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
     assert process.returncode == 0, process.stderr
     return process.stdout
 
@@ -33,7 +33,7 @@ def python(*arguments, cwd=ROOT):
 def public_names(package, root=ROOT):
     """The names of the package's stub."""
     stub = ast.parse((root / package / "__init__.pyi").read_text(encoding="utf-8"))
-    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom) and node.module]
     return [alias.asname or alias.name for node in imports for alias in node.names]
 
 

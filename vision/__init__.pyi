@@ -19,6 +19,6 @@ from .models import polymgnet as polymgnet
 from .network import MgNet as MgNet
 from .network import data_space as data_space
 from .network import describe as describe
-from .train import Diverged as Diverged
+from .run import Diverged as Diverged
 from .train import TrainResult as TrainResult
 from .train import fit as fit

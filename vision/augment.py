@@ -54,9 +54,7 @@ def normalise(images: Tensor, mean: Tensor, std: Tensor, dtype: torch.dtype = to
     return torch.addcmul(shift, images.to(scale.dtype), scale).to(dtype)
 
 
-def batches(
-    data: ImageData, size: int, *, pad: int, flip: bool, seed: int
-) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(data: ImageData, size: int, *, pad: int, flip: bool, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch of training batches on the data's device: shuffled, augmented, normalised; all of `size`.
 
     Yields (images, labels): float32 (size, C, H, W), int64 (size,). A last, smaller batch is left out. The

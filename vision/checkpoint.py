@@ -109,9 +109,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     return Checkpoint(path, tensors, meta)
 
 
-def restore(
-    model: nn.Module, checkpoint: Checkpoint, *, optimizer: torch.optim.Optimizer | None = None
-) -> None:
+def restore(model: nn.Module, checkpoint: Checkpoint, *, optimizer: torch.optim.Optimizer | None = None) -> None:
     """Copy the checkpoint into the model (and the optimizer), strictly: same names, same shapes.
 
     Raises ArgumentError for the checkpoint of another model, before anything is changed.
@@ -127,8 +125,7 @@ def restore(
         if slots:
             # empty_like keeps the parameter's memory format, so a resumed step is the same step
             optimizer.state[p] = {
-                k: torch.empty_like(p, dtype=t.dtype).copy_(t) if t.shape == p.shape else t
-                for k, t in slots.items()
+                k: torch.empty_like(p, dtype=t.dtype).copy_(t) if t.shape == p.shape else t for k, t in slots.items()
             }
 
 
@@ -155,9 +152,7 @@ def _plain(t: Tensor) -> Tensor:
     return t.detach().to("cpu", copy=True).contiguous()
 
 
-def _compare(
-    name: str, ours: Mapping[str, Tensor], checkpoint: Checkpoint, stored: Mapping[str, Tensor]
-) -> None:
+def _compare(name: str, ours: Mapping[str, Tensor], checkpoint: Checkpoint, stored: Mapping[str, Tensor]) -> None:
     missing = [key for key in ours if key not in stored]
     surplus = [key for key in stored if key not in ours]
     other = [key for key in ours if key in stored and ours[key].shape != stored[key].shape]

@@ -19,13 +19,7 @@ _FREE = frozenset({"device", "channels_last", "compile", "checkpoint_every", "ev
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of `fit`: SGD with momentum, a learning-rate schedule, augmentation, and where to run.
-
-    >>> TrainConfig(epochs=-1)
-    Traceback (most recent call last):
-    ...
-    unified.errors.ArgumentError: epochs: got -1; expected an integer >= 1; use epochs=20
-    """
+    """Settings of `fit`: SGD with momentum, a learning-rate schedule, augmentation, and where to run."""
 
     epochs: int = 20
     """Passes over the training images."""
@@ -67,24 +61,27 @@ class TrainConfig:
     """Upper bound of the gradient's norm; None: no bound."""
 
     def __post_init__(self) -> None:
+        """Raise ArgumentError for settings that cannot be used.
+
+        >>> TrainConfig(epochs=-1)
+        Traceback (most recent call last):
+        ...
+        unified.errors.ArgumentError: epochs: got -1; expected an integer >= 1; use epochs=20
+        """
         for name in ("epochs", "batch_size", "checkpoint_every"):
             self._check(name, _whole(getattr(self, name), 1), "an integer >= 1")
         for name in ("evaluate_every", "seed"):
             self._check(name, _whole(getattr(self, name), 0), "an integer >= 0")
         self._check("crop", self.crop is None or _whole(self.crop, 0), "an integer >= 0, or None")
         self._check("lr", _real(self.lr) and self.lr > 0, "a finite number > 0")
-        self._check(
-            "weight_decay", _real(self.weight_decay) and self.weight_decay >= 0, "a finite number >= 0"
-        )
+        self._check("weight_decay", _real(self.weight_decay) and self.weight_decay >= 0, "a finite number >= 0")
         for name in ("momentum", "warmup", "label_smoothing"):
             value = getattr(self, name)
             self._check(name, _real(value) and 0 <= value < 1, "a number in [0, 1)")
         positive = self.clip_norm is None or (_real(self.clip_norm) and self.clip_norm > 0)
         self._check("clip_norm", positive, "a finite number > 0, or None")
         for name, choices in (("schedule", Schedule), ("precision", Precision), ("channels_last", Switch)):
-            self._check(
-                name, getattr(self, name) in get_args(choices), f"one of {', '.join(get_args(choices))}"
-            )
+            self._check(name, getattr(self, name) in get_args(choices), f"one of {', '.join(get_args(choices))}")
         for name in ("nesterov", "compile"):
             self._check(name, isinstance(getattr(self, name), bool), "True or False")
         self._check("flip", self.flip is None or isinstance(self.flip, bool), "True, False or None")
@@ -93,9 +90,7 @@ class TrainConfig:
     def _check(self, name: str, good: bool, expected: str) -> None:
         if not good:
             default = next(f.default for f in fields(self) if f.name == name)
-            raise ArgumentError(
-                name, got=repr(getattr(self, name)), expected=expected, do=f"use {name}={default!r}"
-            )
+            raise ArgumentError(name, got=repr(getattr(self, name)), expected=expected, do=f"use {name}={default!r}")
 
     def differences(self, stored: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
         """Settings (stored, ours) that differ from a stored run and change what it computes."""

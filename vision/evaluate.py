@@ -1,9 +1,8 @@
-"""How good a model is, and what it says about image files; also where and in which precision it runs."""
+"""How good a model is, and what it says about image files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from unified.errors import ArgumentError, DataError
 from .augment import normalise
 from .config import Precision
 from .data import ImageData
+from .device import model_device, running
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +88,7 @@ def evaluate_images(
         )
     k, low, high = len(classes), int(labels.min()), int(labels.max())
     if low < 0 or high >= k:
-        raise ArgumentError(
-            "labels", got=f"{low} to {high}", expected=f"0 to {k - 1}", do="correct labels or classes"
-        )
+        raise ArgumentError("labels", got=f"{low} to {high}", expected=f"0 to {k - 1}", do="correct labels or classes")
     device = model_device(model)
     mean, std = mean.to(device), std.to(device)
     confusion = torch.zeros(k * k, dtype=torch.int64, device=device)
@@ -106,9 +104,7 @@ def evaluate_images(
             confusion += torch.bincount(y * k + best[:, 0], minlength=k * k)
     confusion = confusion.view(k, k).cpu()
     hits, of = confusion.diag(), confusion.sum(1)
-    per_class = {
-        name: int(h) / int(n) if n else float("nan") for name, h, n in zip(classes, hits, of, strict=True)
-    }
+    per_class = {name: int(h) / int(n) if n else float("nan") for name, h, n in zip(classes, hits, of, strict=True)}
     n = len(labels)
     return Evaluation(int(hits.sum()) / n, int(among_five) / n, float(total_loss) / n, per_class, confusion)
 
@@ -156,17 +152,13 @@ def read_image(file: str | Path, shape: tuple[int, ...]) -> Tensor:
 
     channels, height, width = shape
     if channels not in (1, 3):
-        raise ArgumentError(
-            "shape", got=shape, expected="1 or 3 channels", do="call the model on your own tensors"
-        )
+        raise ArgumentError("shape", got=shape, expected="1 or 3 channels", do="call the model on your own tensors")
     try:
         with Image.open(file) as opened:
             image = ImageOps.exif_transpose(opened)
             if image.mode.startswith("I"):  # 16 bits: keep the upper eight
                 grey = np.asarray(image).astype(np.int64)
-                image = Image.fromarray(
-                    (grey // 256 if grey.max() > 255 else grey).clip(0, 255).astype(np.uint8)
-                )
+                image = Image.fromarray((grey // 256 if grey.max() > 255 else grey).clip(0, 255).astype(np.uint8))
             if image.has_transparency_data:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -196,54 +188,3 @@ def check_classes(logits: Tensor, classes: int) -> None:
             expected=f"(B, {classes}), one logit a class",
             do=f"make the model with classes={classes}",
         )
-
-
-def model_device(model: nn.Module) -> torch.device:
-    """Where the model's first tensor is; the CPU for a model without tensors."""
-    for tensor in model.state_dict(keep_vars=True).values():
-        return tensor.device
-    return torch.device("cpu")
-
-
-def resolve_device(name: str) -> torch.device:
-    """'auto' or a torch device name -> a device that exists, or ArgumentError."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # AssertionError: torch was built without CUDA
-        raise ArgumentError(
-            "device", got=repr(name), expected="a device that torch finds here", do="use 'auto'"
-        ) from error
-    return device
-
-
-def resolve_precision(name: Precision, device: torch.device) -> torch.dtype:
-    """'auto' is bfloat16 where the hardware multiplies it natively, else float32."""
-    if name != "auto":
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # private, so they may be missing
-        native = device.type == "cpu" and any(getattr(torch.cpu, probe, bool)() for probe in probes)
-    return torch.bfloat16 if native else torch.float32
-
-
-def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
-    """Autocast to `dtype`; off for float32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=dtype is torch.bfloat16)
-
-
-@contextmanager
-def running(model: nn.Module, device: torch.device, precision: Precision):  # type: ignore[no-untyped-def]
-    """Inference: evaluation mode, no gradients, autocast; every module's mode is put back afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad(), autocast(device, resolve_precision(precision, device)):
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

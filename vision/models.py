@@ -119,7 +119,10 @@ def create_model(name: str, **options: Any) -> MgNet:
     """The model of that name in `MODELS`; options override the table's: classes, in_channels, steps, ..."""
     if name not in MODELS:
         raise ArgumentError(
-            "name", got=repr(name), expected=f"one of {', '.join(MODELS)}", do="see vision.MODELS, or `vcycle show models`"
+            "name",
+            got=repr(name),
+            expected=f"one of {', '.join(MODELS)}",
+            do="see vision.MODELS, or `vcycle show models`",
         )
     factory, defaults = MODELS[name]
     try:
@@ -146,7 +149,9 @@ def multiply_adds(model: nn.Module, image: tuple[int, int, int]) -> int:
 
 def _check(steps: Sequence[int], channels: int, classes: int, in_channels: int) -> None:
     if len(steps) == 0 or min(steps) < 1:
-        raise ArgumentError("steps", got=steps, expected="at least one level of at least one step", do="use (2, 2, 2, 2)")
+        raise ArgumentError(
+            "steps", got=steps, expected="at least one level of at least one step", do="use (2, 2, 2, 2)"
+        )
     for name, value in (("channels", channels), ("classes", classes), ("in_channels", in_channels)):
         if value < 1:
             raise ArgumentError(name, got=value, expected="a whole number >= 1", do="see vision.MODELS")

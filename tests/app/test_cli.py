@@ -79,8 +79,8 @@ def test_solve(capsys):
 def test_solve_reads_and_writes_arrays(capsys, tmp_path):
     f = np.random.default_rng(0).standard_normal((31, 31))
     np.save(tmp_path / "f.npy", f)
-    report(capsys, "solve", "--shape", "31", "31", "--f", str(tmp_path / "f.npy"), "--boundary", "2.5", "--rtol", "1e-12",
-           "--out", str(tmp_path / "u.npy"))  # fmt: skip
+    files = ["--f", str(tmp_path / "f.npy"), "--out", str(tmp_path / "u.npy")]
+    report(capsys, "solve", "--shape", "31", "31", *files, "--boundary", "2.5", "--rtol", "1e-12")
     u = np.pad(np.load(tmp_path / "u.npy"), 1, constant_values=2.5)
     inside = u[1:-1, 1:-1]
     neighbours = u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:]

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from unified.errors import ArgumentError, DataError
-from vision.data import LAYOUTS, ImageData, load, statistics
+from vision.cifar import LAYOUTS
+from vision.data import ImageData, load, statistics
 
 
 @pytest.fixture(params=["cifar10", "cifar100"])

@@ -8,7 +8,8 @@ from torch import nn
 
 from unified.errors import ArgumentError, DataError
 from vision.data import load
-from vision.evaluate import evaluate, evaluate_images, predict, read_image, resolve_device, resolve_precision
+from vision.device import resolve_device, resolve_precision
+from vision.evaluate import evaluate, evaluate_images, predict, read_image
 
 
 class Table(nn.Module):

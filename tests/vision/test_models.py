@@ -190,7 +190,7 @@ def test_recipe_rebuilds_the_model():
         (lambda: vision.polymgnet((2, 2), (4,)), "channels: got 1 levels; expected 2, as steps"),
         (lambda: vision.polymgnet((2, 2), (4, 6)), "channels: got 4 -> 6; expected a multiple"),
         (lambda: vision.polymgnet(width=0.001), "channels: got 0; expected a whole number"),
-        (lambda: vision.mgnet()(torch.zeros(1, 3, 4, 4)), "images: got shape (1, 3, 4, 4); expected (B, C, H, W) with H, W >= 8"),
+        (lambda: vision.mgnet()(torch.zeros(1, 3, 4, 4)), "images: got shape (1, 3, 4, 4); expected (B, C, H, W) with"),
         (lambda: vision.mgnet((2,), 4)(torch.zeros(3, 8, 8)), "images: got shape (3, 8, 8); expected (B, C, H, W)"),
     ],
 )  # fmt: skip

@@ -18,7 +18,8 @@ from vision.checkpoint import load_checkpoint
 from vision.config import TrainConfig, learning_rate
 from vision.data import load
 from vision.models import create_model
-from vision.train import Diverged, fit
+from vision.run import Diverged
+from vision.train import fit
 
 QUICK = TrainConfig(epochs=3, batch_size=32, lr=0.05)
 

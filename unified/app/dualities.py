@@ -31,7 +31,9 @@ def as_network(mg: PoissonMultigrid) -> MgNet:
 
 def _convolutions(level: nn.Module) -> Level:
     if not (isinstance(level, Level) and isinstance(level.A, StencilConv) and len(level.A.size) == 2):
-        raise ArgumentError("mg", got=f"{level}", expected="composed 2-D levels", do='use pde.multigrid(..., level="composed")')
+        raise ArgumentError(
+            "mg", got=f"{level}", expected="composed 2-D levels", do='use pde.multigrid(..., level="composed")'
+        )
     smoother = level.pre_smoother
     if not isinstance(smoother, Relaxation) or not all(isinstance(B, Factor) for B in smoother.B):
         raise ArgumentError("mg", got=f"{smoother}", expected="a polynomial smoother", do='use smoother="chebyshev4"')
@@ -68,7 +70,7 @@ def solver_difference(mg: PoissonMultigrid, f: Tensor) -> list[float]:
 
 @torch.no_grad()
 def resnet_difference(model: MgNet, images: Tensor) -> float:
-    """Duality 2: the largest difference of the logits of a network and of its data-space form, over the largest logit."""
+    """Duality 2: the largest difference of a network's logits and its data-space form's, over the largest logit."""
     import vision
 
     logits = model(images)

@@ -61,7 +61,8 @@ def text(report: dict[str, Any]) -> str:
     rows = [f"  {name:{width}}  {share:7.2%}" for name, share in report["per_class"].items()]
     return "\n".join(
         [
-            f"{report['model']['name']} ({report['checkpoint']}) on {report['test_images']:,} test images of {report['data']}",
+            f"{report['model']['name']} ({report['checkpoint']}) on {report['test_images']:,} test images of "
+            f"{report['data']}",
             f"accuracy {report['accuracy']:.2%}, top five {report['top5']:.2%}, cross-entropy {report['loss']:.4f}",
             "",
             *rows,

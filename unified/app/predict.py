@@ -31,7 +31,9 @@ def run(options: Options) -> dict[str, Any]:
     import vision
 
     if not options.files:
-        raise ArgumentError("files", got="none", expected="at least one image file", do="vcycle predict FILE [FILE ...]")
+        raise ArgumentError(
+            "files", got="none", expected="at least one image file", do="vcycle predict FILE [FILE ...]"
+        )
     path = find(options.checkpoint)
     model, meta = vision.load_model(path)
     predictions = vision.predict(model, options.files, meta, top=options.top)

@@ -30,9 +30,7 @@ def options() -> type[Options]:
 
 
 def run(options: Options) -> dict[str, Any]:
-    report = {"cycle": _cycle, "hierarchy": _hierarchy, "model": _model, "models": _models}[options.what](
-        options
-    )
+    report = {"cycle": _cycle, "hierarchy": _hierarchy, "model": _model, "models": _models}[options.what](options)
     return {"what": options.what, **report}
 
 
@@ -40,11 +38,10 @@ def _cycle(options: Options) -> dict[str, Any]:
     from ..program import draw, named, work_units
 
     program = named(options.name or "V", options.levels)
-    return {
-        "ops": [str(op) for op in program],
-        "text": f"{draw(program)}\n\n{' '.join(map(str, program))}\n\no smooth down, * smooth up, # solve, \\ restrict, "
-        f"/ prolong and correct, : interpolate\n{work_units(program):.3g} work units with one smoothing step each, in 2-D",
-    }
+    ops, cost = [str(op) for op in program], work_units(program)
+    legend = "o smooth down, * smooth up, # solve, \\ restrict, / prolong and correct, : interpolate"
+    price = f"{cost:.3g} work units with one smoothing step each, in 2-D"
+    return {"ops": ops, "work_units": cost, "text": "\n\n".join([draw(program), " ".join(ops), f"{legend}\n{price}"])}
 
 
 def _hierarchy(options: Options) -> dict[str, Any]:
@@ -60,9 +57,7 @@ def _model(options: Options) -> dict[str, Any]:
     from ..program import draw
 
     if not options.name:
-        raise ArgumentError(
-            "name", got="nothing", expected="a model's name", do="vcycle show models lists them"
-        )
+        raise ArgumentError("name", got="nothing", expected="a model's name", do="vcycle show models lists them")
     model = vision.create_model(options.name, in_channels=options.image[0])
     weights, work = vision.count_weights(model), vision.multiply_adds(model, options.image)
     size = " x ".join(map(str, options.image))

@@ -137,9 +137,7 @@ def text(report: dict[str, Any]) -> str:
     seconds = ", ".join(f"{phase} {value:.3f} s" for phase, value in report["seconds"].items())
     lines += ["", report["message"], f"rate {report['rate']:.3f} a cycle; {seconds}"]
     if report["error"] is not None:
-        lines.append(
-            f"largest error against the exact solution of the differential equation: {report['error']:.2e}"
-        )
+        lines.append(f"largest error against the exact solution of the differential equation: {report['error']:.2e}")
     if report["out"]:
         lines.append(f"u is in {report['out']}")
     return "\n".join(lines)
