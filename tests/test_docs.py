@@ -24,3 +24,10 @@ def test_code_runs(code, tmp_path, monkeypatch):
 def test_links_lead_somewhere(page):
     links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_tables_are_made_from_the_results(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "benchmarks")
+    import tables
+
+    assert (ROOT / "docs" / "results" / "README.md").read_text(encoding="utf-8") == tables.page()

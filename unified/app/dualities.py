@@ -39,7 +39,7 @@ def _convolutions(level: nn.Module) -> Level:
         raise ArgumentError("mg", got=f"{smoother}", expected="a polynomial smoother", do='use smoother="chebyshev4"')
     A = level.A.stencil
     B = [MapCorrection(_conv(_kernel(factor, A), padding=1)) for factor in smoother.B]
-    R = None if level.R is None else _conv(level.R.stencil, stride=2)
+    R = _conv(level.R.stencil, stride=2) if isinstance(level.R, StencilConv) else None
     return Level(_conv(A, padding=1), Relaxation(smoother.steps, B), R=R)
 
 

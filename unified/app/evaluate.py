@@ -34,7 +34,8 @@ def run(options: Options) -> dict[str, Any]:
 
     path = find(options.checkpoint)
     model, meta = vision.load_model(path)
-    data = vision.load(options.data or meta.get("data"), options.root)
+    name: Any = options.data or meta.get("data")
+    data = vision.load(name, options.root)
     if list(data.classes) != list(meta.get("classes", data.classes)):
         raise ArgumentError(
             "data",

@@ -72,7 +72,7 @@ def _model(options: Options) -> dict[str, Any]:
 def _models(options: Options) -> dict[str, Any]:
     import vision
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in vision.MODELS:
         model = vision.create_model(name, in_channels=options.image[0])
         rows.append(

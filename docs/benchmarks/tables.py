@@ -1,0 +1,113 @@
+"""Write docs/results/README.md from the JSON files beside it: python docs/benchmarks/tables.py"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+from record import RESULTS
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table; the first column is text, the others are numbers."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in lines)
+
+
+def source(result: dict[str, Any]) -> str:
+    return (
+        f"`{result['command']}` at commit {result['commit']}, torch {result['torch']}, {result['processor']}, "
+        f"{result['threads']} threads, {result['date']}."
+    )
+
+
+def rates(result: dict[str, Any]) -> str:
+    sizes = [str(n) for n in result["sizes"]]
+    results = result["results"]
+
+    def factors(definition: str) -> str:
+        rows = [
+            [name, *(f"{row[n][definition]:.3f}" if n in row else "" for n in sizes)]
+            for name, row in results.items()
+            if not name.startswith(("pcg", "fmg"))
+        ]
+        return table(["cycle", *(f"{n}²" for n in sizes)], rows)
+
+    pcg = [
+        [f"f {kind}", *(str(results["pcg, V"][n][key]["iterations"]) for n in sizes)]
+        for kind, key in (("random", "random_f"), ("constant", "smooth_f"))
+    ]
+    nested = []
+    for boundary, k in itertools.product(("zero boundary", "given boundary"), (1, 2, 3)):
+        errors = [f"{results['fmg, V'][n][boundary][f'cycles_{k}']:.2f}" for n in sizes]
+        nested.append([f"{boundary}, {k} cycle{'s' * (k > 1)} a level", *errors])
+    scan = result["V, chebyshev1 of degree 2, asymptotic by lo"]
+    return "\n\n".join(
+        [
+            "## Rates of the Poisson solver",
+            source(result),
+            "Mean reduction of the residual a cycle, over a solve from zero to 1e-10 with a random f. Degree k is the "
+            "smoother's, before and after the coarse correction: V(k, k).",
+            factors("random_f"),
+            "The same with f = 1.",
+            factors("smooth_f"),
+            "Asymptotic: the spectral radius of the error's propagation.",
+            factors("asymptotic"),
+            "The asymptotic factor of first-kind Chebyshev of degree 2 on [lo, 1] λmax.",
+            table(["lo", *scan], [["factor", *(f"{value:.3f}" for value in scan.values())]]),
+            "Iterations of conjugate gradients to 1e-10, preconditioned by V with chebyshev4 of degree 2.",
+            table(["", *(f"{n}²" for n in sizes)], pcg),
+            "Total error of full multigrid as a multiple of the discretisation error (root mean square).",
+            table(["", *(f"{n}²" for n in sizes)], nested),
+        ]
+    )
+
+
+def classifiers(results: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            r["model"],
+            r["data"],
+            f"{r['test_accuracy']:.2%}",
+            f"{r['weights']:,}",
+            f"{r['multiply_adds'] / 1e6:,.1f} M",
+            str(r["config"]["epochs"]),
+            f"{r['seconds'] / 60:.1f}",
+            f"{r['images_per_second']:,.0f}",
+            r["precision"],
+        ]
+        for r in results
+    ]
+    head = ["model", "data", "accuracy", "weights", "multiply-adds", "epochs", "minutes", "images/s", "precision"]
+    return "\n\n".join(
+        [
+            "## Classifiers",
+            "Accuracy on the test images after the last epoch. `CIFAR-10 (JPEG q75)` are the CIFAR-10 images "
+            "re-encoded as JPEG of quality 75: compare such figures with each other only.",
+            table(head, rows),
+            *(f"{r['model']}: {source(r)}" for r in results),
+        ]
+    )
+
+
+def startup(result: dict[str, Any]) -> str:
+    rows = [[f"`{name}`", f"{t['median']:.2f}", f"{t['worst']:.2f}"] for name, t in result["seconds"].items()]
+    head = ["command", "median, s", "worst, s"]
+    return "\n\n".join(
+        ["## Start of the command line", source(result), f"{result['repeats']} runs each.", table(head, rows)]
+    )
+
+
+def page() -> str:
+    read = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
+    trained = [result for result in read.values() if "test_accuracy" in result]
+    parts = ["# Measured results", "Made by `python docs/benchmarks/tables.py` from the JSON files in this folder."]
+    parts += [rates(read["rates"])] if "rates" in read else []
+    parts += [classifiers(trained)] if trained else []
+    parts += [startup(read["startup"])] if "startup" in read else []
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    (RESULTS / "README.md").write_text(page(), encoding="utf-8")
