@@ -10,18 +10,14 @@ from unified.errors import ArgumentError
 def whole(name: str, value: object, *, least: int, usual: int) -> None:
     """value is a whole number, `least` or more; `usual` is what to advise."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ArgumentError(
-            name, got=repr(value), expected=f"a whole number >= {least}", do=f"use {name}={usual}"
-        )
+        raise ArgumentError(name, got=repr(value), expected=f"a whole number >= {least}", do=f"use {name}={usual}")
 
 
 def one_of(name: str, value: object, names: Iterable[str], *, note: str = "") -> None:
     """value is one of the names; the first is what to advise."""
     names = tuple(names)
     if value not in names:
-        raise ArgumentError(
-            name, got=repr(value), expected=f"one of {', '.join(names)}{note}", do=f'use "{names[0]}"'
-        )
+        raise ArgumentError(name, got=repr(value), expected=f"one of {', '.join(names)}{note}", do=f'use "{names[0]}"')
 
 
 def instance(name: str, value: object, kind: type, do: str) -> None:

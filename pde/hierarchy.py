@@ -46,7 +46,7 @@ class PoissonMultigrid(AbstractMultigrid):
         return self.problems[0]
 
     def encode(self, *inputs: Tensor) -> State:
-        f, u = inputs if len(inputs) == 2 else (*inputs, None)
+        f, u = inputs if len(inputs) == 2 else (inputs[0], None)
         if f.shape[1:] != (1, *self.problem.shape) or (u is not None and u.shape != f.shape):
             got = " and ".join(str(tuple(x.shape)) for x in inputs)
             form = f"shape (B, 1, {', '.join(map(str, self.problem.shape))})"

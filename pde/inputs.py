@@ -32,18 +32,12 @@ def batch(name: str, x: Tensor, problem: Poisson) -> Tensor:
     if tuple(x.shape[len(extra) :]) != grid or extra[1:] not in ((), (1,)) or 0 in extra:
         n = ", ".join(map(str, grid))
         forms = f"one of ({n}), (B, {n}), (B, 1, {n})"
-        raise ArgumentError(
-            name, got=f"shape {tuple(x.shape)}", expected=forms, do="give it the problem's grid"
-        )
+        raise ArgumentError(name, got=f"shape {tuple(x.shape)}", expected=forms, do="give it the problem's grid")
     for got, want in ((x.dtype, problem.dtype), (x.device, problem.device)):
         if got != want:
-            raise ArgumentError(
-                name, got=got, expected=f"{want}, as the problem", do=f'use {name}.to("{want}")'
-            )
+            raise ArgumentError(name, got=got, expected=f"{want}, as the problem", do=f'use {name}.to("{want}")')
     if not torch.isfinite(x).all():
-        raise ArgumentError(
-            name, got="NaN or infinity", expected="finite values", do=f"look at torch.isfinite({name})"
-        )
+        raise ArgumentError(name, got="NaN or infinity", expected="finite values", do=f"look at torch.isfinite({name})")
     return x.reshape(-1, 1, *grid)
 
 
@@ -57,16 +51,12 @@ def for_each(name: str, x: Tensor, f: Tensor, problem: Poisson) -> Tensor:
     return x.expand_as(f)
 
 
-def hierarchy(
-    problem: Poisson, mg: PoissonMultigrid | None, options: Mapping[str, object]
-) -> PoissonMultigrid:
+def hierarchy(problem: Poisson, mg: PoissonMultigrid | None, options: Mapping[str, object]) -> PoissonMultigrid:
     """The one given, if it fits, or a new one."""
     known = list(inspect.signature(multigrid).parameters)[1:]
     for name in options:
         if name not in known:
-            raise ArgumentError(
-                "option", got=name, expected=f"one of {', '.join(known)}", do="see pde.multigrid"
-            )
+            raise ArgumentError("option", got=name, expected=f"one of {', '.join(known)}", do="see pde.multigrid")
     if mg is None:
         mg = multigrid(problem, **options)  # type: ignore[arg-type]
     elif options:

@@ -18,9 +18,7 @@ from .hierarchy import PROGRAMS, PoissonMultigrid
 from .problems import Poisson
 from .smoothers import Factory, Smoother, describe, factory, sweeps
 
-Programs = (
-    str | Program | Callable[[int], Program]
-)  # a name, a program, or a function of the number of levels
+Programs = str | Program | Callable[[int], Program]  # a name, a program, or a function of the number of levels
 
 
 def multigrid(

@@ -50,9 +50,7 @@ def factory(smoother: Smoother, degree: int) -> Factory:
         relative = np.array(list(smoother), dtype=np.complex128)
     except (TypeError, ValueError) as error:
         expected = "numbers, the roots relative to λmax"
-        raise ArgumentError(
-            "smoother", got=repr(smoother), expected=expected, do="e.g. [0.35, 0.9]"
-        ) from error
+        raise ArgumentError("smoother", got=repr(smoother), expected=expected, do="e.g. [0.35, 0.9]") from error
     return lambda problem: polynomial(relative * problem.radius)
 
 

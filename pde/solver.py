@@ -33,7 +33,7 @@ def _cycles(mg: PoissonMultigrid, f: Tensor, u: Tensor) -> Iterator[Tensor]:
 
 
 def _nested(mg: PoissonMultigrid, f: Tensor, u: Tensor) -> Iterator[Tensor]:
-    # two cycles a level: with one, the error is two to three times the discretisation error
+    # two cycles a level: the algebraic error is then a few per cent of the discretisation error, with one half
     start = mg.with_program(fmg(len(mg.problems), cycles=2))
     yield from _cycles(mg, f, start.improve(u, f))
 
@@ -102,7 +102,7 @@ def solve(
 def _start(problem: Poisson, f: Tensor, boundary: Boundary | None, u0: Tensor | None) -> Tensor:
     """u0, or the smooth lift of the boundary values: what it leaves to solve vanishes on the boundary."""
     if u0 is not None:
-        return inputs.for_each("u0", u0, f, problem)
+        return inputs.for_each("u0", u0, f, problem).clone()  # the solution must not alias it
     if boundary is None:
         return torch.zeros_like(f)
-    return inputs.for_each("boundary", problem.lift(boundary), f, problem)
+    return inputs.for_each("boundary", problem.lift(boundary), f, problem).clone()

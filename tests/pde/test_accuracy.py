@@ -94,9 +94,7 @@ def test_matrix_operator_and_spectrum_are_the_same_thing(shape):
     u, matrix = torch.randn(1, 1, *shape, dtype=torch.float64), problem.to_scipy()
     assert problem.operator()(u).numpy().ravel() == pytest.approx(matrix @ u.numpy().ravel())
     assert problem.nnz == matrix.nnz
-    assert problem.radius == pytest.approx(
-        abs(torch.linalg.eigvalsh(torch.from_numpy(matrix.toarray()))).max()
-    )
+    assert problem.radius == pytest.approx(abs(torch.linalg.eigvalsh(torch.from_numpy(matrix.toarray()))).max())
 
 
 def test_a_linear_function_is_exact_and_so_is_its_lift():

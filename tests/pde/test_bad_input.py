@@ -98,9 +98,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("argument", "expected", "call"), CASES, ids=[f"{i}-{c[0]}" for i, c in enumerate(CASES)]
-)
+@pytest.mark.parametrize(("argument", "expected", "call"), CASES, ids=[f"{i}-{c[0]}" for i, c in enumerate(CASES)])
 def test_message(argument, expected, call):
     with pytest.raises(ArgumentError) as caught:
         call()

@@ -32,9 +32,19 @@ def asymptotic(mg, cycles=40, last=10):
     ],
 )
 def test_asymptotic_factor_is_the_known_one_at_every_size(n, smoother, degree, factor):
-    assert asymptotic(pde.multigrid(pde.Poisson((n, n)), "V", smoother, degree)) == pytest.approx(
-        factor, abs=0.006
-    )
+    assert asymptotic(pde.multigrid(pde.Poisson((n, n)), "V", smoother, degree)) == pytest.approx(factor, abs=0.006)
+
+
+@pytest.mark.parametrize(("smoother", "factor"), [("chebyshev1", 0.14), ("chebyshev4", 0.14), ("optimised4", 0.16)])
+def test_mean_factor_of_a_solve_is_the_same_at_every_size(smoother, factor):
+    rates = []
+    for n in (31, 63, 127):
+        problem = pde.Poisson((n, n))
+        f = torch.randn(n, n, dtype=torch.float64)
+        residuals = pde.solve(problem, f, method="mg", smoother=smoother, rtol=1e-10).residuals
+        rates.append((residuals[-1] / residuals[0]) ** (1 / (len(residuals) - 1)))
+    assert max(rates) <= factor
+    assert max(rates) - min(rates) <= 0.01
 
 
 @pytest.mark.parametrize("smoother", ["chebyshev4", "chebyshev1", "optimised4"])

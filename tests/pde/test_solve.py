@@ -68,7 +68,16 @@ def test_a_zero_member_does_not_disturb_its_batch(problem, method):
 def test_a_good_start_is_used(problem, method):
     f = torch.randn(31, 15, dtype=torch.float64)
     u = pde.solve(problem, f, rtol=1e-11).u
-    assert pde.solve(problem, f, u0=u, method=method).cycles == 0
+    solution = pde.solve(problem, f, u0=u, method=method)
+    assert solution.cycles == 0
+    assert solution.u.data_ptr() != u.data_ptr()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_rough_boundary_values(problem, method):
+    solution = pde.solve(problem, problem.zeros(), boundary=torch.randn(33, 17, dtype=torch.float64), method=method)
+    assert solution.result.ok
+    assert solution.cycles <= 12
 
 
 def test_strided_f(problem):
