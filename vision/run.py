@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import platform
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
+from unified.environment import environment
 from unified.errors import ArgumentError, DataError
 
 from .checkpoint import load_checkpoint, recipe, restore, save
@@ -74,18 +73,10 @@ class Run:
             raise DataError(
                 str(self.folder), got=error.strerror, expected="a folder to write to", do="use another folder"
             ) from error
-        environment = {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "platform": platform.platform(),
-            "threads": torch.get_num_threads(),
-            **where,
-        }
         self.log(
             "resume" if history else "start",
             config=asdict(self.config),
-            environment=environment,
+            environment={**environment(), **where},
             epochs_done=len(history),
             model=recipe(self.model),
             parameters=sum(p.numel() for p in self.model.parameters()),

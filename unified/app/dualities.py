@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def as_network(mg: PoissonMultigrid) -> MgNet:
     r"""The classifier's network with a solver's stencils for kernels and phi = psi = tau = id.
 
-    Its \-cycle computes the iterates of the solver's way down, to rounding. mg: 2-D, correction scheme, a polynomial
-    smoother: the factor `c1 - c2 A` is itself a 3x3 kernel.
+    Its \-cycle computes the iterates of the solver's way down, to rounding. mg: 2-D, correction scheme or FAS, with a
+    polynomial smoother: the factor `c1 - c2 A` is itself a 3x3 kernel.
     """
     import vision
 
@@ -39,8 +39,8 @@ def _convolutions(level: nn.Module) -> Level:
         raise ArgumentError("mg", got=f"{smoother}", expected="a polynomial smoother", do='use smoother="chebyshev4"')
     A = level.A.stencil
     B = [MapCorrection(_conv(_kernel(factor, A), padding=1)) for factor in smoother.B]
-    R = _conv(level.R.stencil, stride=2) if isinstance(level.R, StencilConv) else None
-    return Level(_conv(A, padding=1), Relaxation(smoother.steps, B), R=R)
+    R, Pi = (_conv(T.stencil, stride=2) if isinstance(T, StencilConv) else None for T in (level.R, level.Pi))
+    return Level(_conv(A, padding=1), Relaxation(smoother.steps, B), R=R, Pi=Pi)
 
 
 def _kernel(factor: Any, A: Tensor) -> Tensor:
