@@ -130,7 +130,7 @@ def cloning(part: Results, pictures: Pictures) -> str:
             "The same picture after cloning: the dahlias bloom in the trees, without rims and in their light.",
             f"Its gradients, cloned: one Poisson problem for all {part['blossoms']} blossoms.",
         )
-        + paragraphs("Photographs: china.jpg by danielbuechele and flower.jpg by vultilion, both CC BY 2.0, as scikit-learn ships them.")
+        + paragraphs("Photographs: china.jpg by danielbuechele and flower.jpg by vultilion, both CC BY 2.0.")
     )
 
 
