@@ -1,6 +1,12 @@
+from . import lfa as lfa
+from .adjoint import GradientWarning as GradientWarning
 from .coarse import DirectSolve as DirectSolve
 from .hierarchy import PoissonMultigrid as PoissonMultigrid
 from .krylov import conjugate_gradients as conjugate_gradients
+from .plots import plot_convergence as plot_convergence
+from .plots import plot_hierarchy as plot_hierarchy
+from .plots import plot_spectrum as plot_spectrum
 from .problems import Poisson as Poisson
 from .setup import multigrid as multigrid
 from .solver import solve as solve
+from .watch import Iterate as Iterate

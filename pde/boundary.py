@@ -14,6 +14,7 @@ from torch import Tensor
 
 from unified.errors import ArgumentError
 
+from . import checks
 from .operators import laplacian_of_closed_grid
 
 # a number, (..., n1 + 2, n2 + 2), or a function of the coordinates
@@ -38,8 +39,7 @@ def closed(g: Boundary, coordinates: Sequence[Tensor]) -> Tensor:
     inside = torch.zeros(shape, dtype=torch.bool, device=like.device)
     inside[(slice(1, -1),) * len(shape)] = True
     g = g.masked_fill(inside, 0)  # not a product: whatever stands inside is not read, were it NaN
-    if not torch.isfinite(g).all():
-        raise _bad("NaN or infinity on the boundary", "finite values", shape)
+    checks.finite("boundary", g, got="NaN or infinity on the boundary", do=f"give a number or a tensor {shape}")
     return g
 
 

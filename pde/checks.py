@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn, final
+
+import torch
+from torch import Tensor
 
 from unified.errors import ArgumentError
 
@@ -25,3 +29,52 @@ def instance(name: str, value: object, kind: type, do: str) -> None:
     if not isinstance(value, kind):
         article = "an" if kind.__name__[0] in "AEIO" else "a"
         raise ArgumentError(name, got=type(value).__name__, expected=f"{article} {kind.__name__}", do=do)
+
+
+def finite(name: str, x: Tensor, *, got: str, do: str) -> None:
+    """x holds neither NaN nor infinity."""
+
+    def look(values: Tensor) -> None:
+        if not torch.isfinite(values).all():
+            raise ArgumentError(name, got=got, expected="finite values", do=do)
+
+    _Look.apply(x.detach(), look)
+
+
+@final
+class _Look(torch.autograd.Function):
+    """A look at the numbers of x, which torch.func.vmap hides from everything but such a function."""
+
+    @staticmethod
+    def forward(x: Tensor, look: Callable[[Tensor], None]) -> Tensor:
+        look(x)
+        return x.new_empty(0)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None: ...
+
+    @staticmethod
+    def vmap(info: Any, in_dims: object, x: Tensor, look: Callable[[Tensor], None]) -> tuple[Tensor, None]:
+        return _Look.apply(x, look), None
+
+
+def unmapped(name: str, x: Tensor, why: str) -> None:
+    """x is not inside torch.func.vmap."""
+    _Unmapped.apply(x.detach(), name, why)
+
+
+@final
+class _Unmapped(torch.autograd.Function):
+    """Nothing, and an error under torch.func.vmap, which cannot be asked otherwise."""
+
+    @staticmethod
+    def forward(x: Tensor, name: str, why: str) -> Tensor:
+        return x.new_empty(0)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None: ...
+
+    @staticmethod
+    def vmap(info: Any, in_dims: object, x: Tensor, name: str, why: str) -> NoReturn:
+        got = f"a tensor inside torch.func.vmap, and {why}"
+        raise ArgumentError(name, got=got, expected="a plain tensor", do="give the batch itself: (B, *grid)")

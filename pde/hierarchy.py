@@ -101,6 +101,11 @@ class PoissonMultigrid(AbstractMultigrid):
         """Entries of the matrices of all levels over those of the finest."""
         return sum(problem.nnz for problem in self.problems) / self.problem.nnz
 
+    @property
+    def grid_complexity(self) -> float:
+        """Unknowns of all levels over those of the finest."""
+        return sum(problem.unknowns for problem in self.problems) / self.problem.unknowns
+
     def __repr__(self) -> str:
         def row(*cells: object) -> str:
             return "{:>5}  {:>16}  {:>10}  {:>22}".format(*cells)
@@ -109,10 +114,12 @@ class PoissonMultigrid(AbstractMultigrid):
             return " x ".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in values)
 
         rows = [row(i, grid(p.shape), p.unknowns, grid(p.h)) for i, p in enumerate(self.problems)]
-        head = f"PoissonMultigrid: {self._cycle()}, {self.parts}, {self.level} levels"
-        tail = f"operator complexity {self.operator_complexity:.3f}"
+        head = f"PoissonMultigrid: {self.program_name}, {self.parts}, {self.level} levels"
+        tail = f"grid complexity {self.grid_complexity:.3f}, operator complexity {self.operator_complexity:.3f}"
         return "\n".join([head, row("level", "grid", "unknowns", "spacing"), *rows, tail])
 
-    def _cycle(self) -> str:
+    @property
+    def program_name(self) -> str:
+        """V, W, ..., or what else it is."""
         names = (name for name in PROGRAMS if named(name, len(self.problems)) == self.program)
         return next(names, f"a program of {len(self.program)} ops")

@@ -6,7 +6,6 @@ import inspect
 import math
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from unified.errors import ArgumentError
@@ -36,8 +35,7 @@ def batch(name: str, x: Tensor, problem: Poisson) -> Tensor:
     for got, want in ((x.dtype, problem.dtype), (x.device, problem.device)):
         if got != want:
             raise ArgumentError(name, got=got, expected=f"{want}, as the problem", do=f'use {name}.to("{want}")')
-    if not torch.isfinite(x).all():
-        raise ArgumentError(name, got="NaN or infinity", expected="finite values", do=f"look at torch.isfinite({name})")
+    checks.finite(name, x, got="NaN or infinity", do=f"look at torch.isfinite({name})")
     return x.reshape(-1, 1, *grid)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
@@ -54,6 +55,19 @@ def laplacian_nnz(shape: Sequence[int]) -> int:
     """Entries of that matrix that are not zero."""
     size = math.prod(shape)
     return size + sum(2 * (size - size // n) for n in shape)
+
+
+def laplacian_eigenvalues(shape: Sequence[int], spacing: Sequence[float], *, most: int = 2**20) -> np.ndarray:
+    """Its eigenvalues, `Σ 4/h² sin²(πj / 2(n+1))` with j = 1..n on each axis, in increasing order.
+
+    Of a matrix with more than `most`, those of evenly spread j, the first and the last among them.
+    """
+    total = np.zeros(1)
+    line = max(shape) if math.prod(shape) <= most else int(most ** (1 / len(shape)))
+    for n, h in zip(shape, spacing, strict=True):
+        j = np.linspace(1, n, min(n, line)).round()
+        total = np.add.outer(total, 4 / h**2 * np.sin(np.pi * j / (2 * (n + 1))) ** 2).ravel()
+    return np.sort(total)
 
 
 def laplacian_radius(shape: Sequence[int], spacing: Sequence[float]) -> float:

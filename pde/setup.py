@@ -48,7 +48,7 @@ def multigrid(
         0           15 x 15         225         0.0625 x 0.0625
         1             7 x 7          49           0.125 x 0.125
         2             3 x 3           9             0.25 x 0.25
-    operator complexity 1.235
+    grid complexity 1.258, operator complexity 1.235
     """
     checks.instance("problem", problem, Poisson, "e.g. pde.Poisson((255, 255))")
     checks.whole("pre", pre, least=0, usual=1)
@@ -63,11 +63,12 @@ def multigrid(
     last = problems[-1]
     levels.append(Level(last.operator(), *_smoothers(make(last), pre, post), solve=DirectSolve(last)))
     parts = f"{scheme} scheme, {describe(smoother, degree)}"
-    mg = PoissonMultigrid(problems, levels, _program(program, len(levels)), parts=parts, level="composed")
+    mg = PoissonMultigrid(problems, levels, program_of(program, len(levels)), parts=parts, level="composed")
     return mg.to(problem.device)
 
 
-def _program(program: Programs, n_levels: int) -> Program:
+def program_of(program: Programs, n_levels: int) -> Program:
+    """The program meant, for that number of levels."""
     if callable(program):
         return program(n_levels)
     if isinstance(program, tuple | list):

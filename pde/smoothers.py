@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unified.errors import ArgumentError
 from unified.roots import Roots, chebyshev_roots, optimised_roots
-from unified.smoother import AbstractSmoother, TensorMap, polynomial
+from unified.smoother import AbstractSmoother, Factor, Relaxation, TensorMap, polynomial
 
 from . import checks
 from .problems import Poisson
@@ -65,7 +65,7 @@ def describe(smoother: Smoother, degree: int) -> str:
         return f"{smoother} of degree {degree}"
     if callable(smoother):
         return getattr(smoother, "__name__", type(smoother).__name__)
-    return f"{len(smoother)} given roots"
+    return f"{len(smoother)} given root{'' if len(smoother) == 1 else 's'}"
 
 
 @final
@@ -88,3 +88,34 @@ def sweeps(smoother: AbstractSmoother, times: int) -> AbstractSmoother | None:
     if times == 0:
         return None
     return smoother if times == 1 else Sweeps(smoother, times)
+
+
+def roots_of(smoother: AbstractSmoother) -> np.ndarray:
+    """The roots of a smoother's residual polynomial: complex, factor by factor.
+
+    >>> roots_of(polynomial([2.0, 1 + 1j, 1 - 1j]))
+    array([2.+0.j, 1.+1.j, 1.-1.j])
+    """
+    if isinstance(smoother, Sweeps):
+        return np.tile(roots_of(smoother.smoother), smoother.times)
+    if isinstance(smoother, Relaxation) and not any(map(len, (smoother.phi, smoother.psi, smoother.tau))):
+        factors = [B for B in smoother.B if isinstance(B, Factor) and _is_scalar(B)]
+        if len(factors) == len(smoother.B):
+            times = smoother.steps // len(factors)  # one factor may serve all steps
+            return np.concatenate([_roots_of(B) for B in factors] * times)
+    expected = "a polynomial in A, of scalar factors"
+    raise ArgumentError("smoother", got=type(smoother).__name__, expected=expected, do="see unified.polynomial")
+
+
+def _is_scalar(factor: Factor) -> bool:
+    return all(c is None or c.numel() == 1 for c in (factor.c1, factor.c2))
+
+
+def _roots_of(factor: Factor) -> np.ndarray:
+    """Of `1 - c1 λ + c2 λ²`."""
+    c1, c2 = (0.0 if c is None else float(c.detach()) for c in (factor.c1, factor.c2))
+    if c2 == 0:
+        return np.array([1 / c1] if c1 else [], dtype=complex)
+    middle = c1 / (2 * c2)
+    half = np.emath.sqrt(complex(middle**2 - 1 / c2))
+    return np.array([middle + half, middle - half])

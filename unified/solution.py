@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import final
@@ -26,6 +27,10 @@ class Result(Enum):
         "the residual grows or is no longer finite: the smoother's roots lie below the spectrum, or the "
         "right-hand side overflows. Use smoother='chebyshev4', whose bound is safe, and scale f"
     )
+    stopped = (
+        "the callback returned a true value, which ends the solve. u and the residuals are those of that cycle; "
+        "if no end was meant, let the callback return None"
+    )
 
     @property
     def ok(self) -> bool:
@@ -39,7 +44,8 @@ class Solution:
 
     u: in the shape of f. residuals: relative residual norms ‖f - A u‖₂/‖f‖₂, the worst of a batch, before the
     first cycle and after each. rate: the geometric mean of the last (at most five) reductions. seconds: time
-    by phase.
+    by phase, which together are the call: "setup" (checks, hierarchy, boundary values), "start" (to the first
+    residual: full multigrid, or nearly nothing), "cycles" (with the callback's own time).
     """
 
     u: Tensor
@@ -56,14 +62,28 @@ class Solution:
     @property
     def rate(self) -> float:
         """Mean reduction of the residual a cycle, over the last five; NaN before the first cycle."""
-        last = self.residuals[-6:]
-        if len(last) < 2 or last[0] == 0:
-            return float("nan")
-        return float((last[-1] / last[0]) ** (1 / (len(last) - 1)))
+        return mean_rate(self.residuals)
 
     def __repr__(self) -> str:
-        total = sum(self.seconds.values())
+        phases = ", ".join(f"{phase} {value:.2g}" for phase, value in self.seconds.items())
         return (
             f"Solution({self.result.name}, {self.method}, {self.cycles} cycles, rate {self.rate:.3f}, "
-            f"relative residual {self.residuals[-1]:.1e}, {total:.3g} s, {self.level})"
+            f"relative residual {self.residuals[-1]:.1e}, {sum(self.seconds.values()):.3g} s"
+            f"{f' ({phases})' if phases else ''}, {self.level})"
         )
+
+    def __str__(self) -> str:
+        """The line of `repr`; and the message, where the solver did not converge."""
+        return repr(self) if self.result.ok else f"{self!r}\n{self.result.value}"
+
+
+def mean_rate(residuals: Sequence[float]) -> float:
+    """The geometric mean of the last five reductions; NaN where there is none.
+
+    >>> mean_rate([1.0, 0.5, 0.01])
+    0.1
+    """
+    last = residuals[-6:]
+    if len(last) < 2 or last[0] == 0:
+        return float("nan")
+    return float((last[-1] / last[0]) ** (1 / (len(last) - 1)))

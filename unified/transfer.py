@@ -79,10 +79,7 @@ class StencilConv(nn.Module):
     @property
     def stencil(self) -> Tensor:
         """The stencil, shape `size`, float64."""
-        stencil = torch.zeros(self.size, dtype=torch.float64)
-        for offset, weight in self.taps:
-            stencil[offset] = weight
-        return stencil
+        return _stencil(self.size, self.taps)
 
     def extra_repr(self) -> str:
         return f"size={self.size}, stride={self.stride}, padding={self.padding}"
@@ -109,6 +106,11 @@ class StencilTranspose(nn.Module):
         for offset, weight in self.taps:
             y[_window(offset, x.shape[-ndim:], self.stride)].add_(x, alpha=weight)
         return y[_window(ndim * [self.padding], [n - 2 * self.padding for n in shape])]
+
+    @property
+    def stencil(self) -> Tensor:
+        """The stencil times `scale`, shape `size`, float64."""
+        return _stencil(self.size, self.taps)
 
     def extra_repr(self) -> str:
         return f"size={self.size}, stride={self.stride}, padding={self.padding}"
@@ -158,6 +160,14 @@ def _window(start: Sequence[int], count: Sequence[int], stride: int = 1) -> Wind
     return (..., *(slice(a, a + stride * n, stride) for a, n in zip(start, count, strict=True)))
 
 
+def _stencil(size: tuple[int, ...], taps: Taps) -> Tensor:
+    """The inverse of `_taps`."""
+    stencil = torch.zeros(size, dtype=torch.float64)
+    for offset, weight in taps:
+        stencil[offset] = weight
+    return stencil
+
+
 def _taps(stencil: Tensor) -> Taps:
     """Offsets and weights of the entries other than zero."""
     if stencil.ndim not in (1, 2, 3) or not torch.isfinite(stencil).all() or not stencil.any():
@@ -174,6 +184,4 @@ def _taps(stencil: Tensor) -> Taps:
 def _check_input(name: str, x: Tensor, ndim: int) -> None:
     if x.ndim < ndim:
         shape = tuple(x.shape)
-        raise ArgumentError(
-            name, got=f"shape {shape}", expected=f"at least {ndim} dimensions", do="use (B, C, *grid)"
-        )
+        raise ArgumentError(name, got=f"shape {shape}", expected=f"at least {ndim} dimensions", do="use (B, C, *grid)")

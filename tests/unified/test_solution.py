@@ -40,7 +40,7 @@ def test_only_converged_is_ok():
 
 def test_each_result_says_what_to_do():
     messages = [result.value for result in Result]
-    assert len(set(messages)) == len(Result) == 4
+    assert len(set(messages)) == len(Result) == 5
     for result in Result:
         assert len(result.value) > 40
         if not result.ok:
@@ -50,7 +50,8 @@ def test_each_result_says_what_to_do():
 def test_repr_fits_a_line():
     found = solution(1.0, 0.1, 0.01, seconds={"setup": 0.25, "cycles": 0.5})
     assert repr(found) == (
-        "Solution(converged, mg, 2 cycles, rate 0.100, relative residual 1.0e-02, 0.75 s, composed)"
+        "Solution(converged, mg, 2 cycles, rate 0.100, relative residual 1.0e-02, 0.75 s (setup 0.25, cycles 0.5), "
+        "composed)"
     )
 
 

@@ -39,6 +39,8 @@ class Options:
     """Seed of a random right-hand side."""
     out: Path | None = None
     """Write u here, as .npy."""
+    progress: bool = False
+    """Show a progress bar on the terminal."""
     json: Annotated[bool, arg(help="Print the report as JSON.")] = False
 
 
@@ -61,6 +63,7 @@ def run(options: Options) -> dict[str, Any]:
         max_cycles=options.max_cycles,
         method=options.method,
         boundary=options.boundary,
+        progress=options.progress,
         program=options.program,
         smoother=options.smoother,
         degree=options.degree,
