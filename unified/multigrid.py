@@ -181,9 +181,7 @@ class AbstractMultigrid(nn.Module, ABC):
         """`run` and `forward` are final; type checkers know nn.Module.forward as a variable, not a method."""
         super().__init_subclass__(**kwargs)
         for name in {"run", "forward"} & cls.__dict__.keys():
-            raise TypeError(
-                f"{cls.__name__}.{name}: AbstractMultigrid.{name} is final; override encode and decode"
-            )
+            raise TypeError(f"{cls.__name__}.{name}: AbstractMultigrid.{name} is final; override encode and decode")
 
     @final
     def run(self, state: State) -> list[State]:

@@ -161,6 +161,4 @@ def _check(kind: str, n_levels: int) -> None:
 
 def _check_levels(n_levels: int) -> None:
     if n_levels < 1:
-        raise ArgumentError(
-            "n_levels", got=n_levels, expected="a whole number >= 1", do="give at least one level"
-        )
+        raise ArgumentError("n_levels", got=n_levels, expected="a whole number >= 1", do="give at least one level")

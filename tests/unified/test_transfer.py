@@ -104,9 +104,7 @@ def test_interpolation_is_exact_for_multilinear_functions(n, ndim):
         return (1 + torch.arange(1, ndim + 1).reshape(-1, *[1] * ndim) * x).prod(0)[None, None]
 
     inside = (..., *[slice(1, -1)] * ndim)
-    torch.testing.assert_close(
-        P(g(points(n, ndim)))[inside], g(points(2 * n + 1, ndim))[inside], rtol=1e-14, atol=0
-    )
+    torch.testing.assert_close(P(g(points(n, ndim)))[inside], g(points(2 * n + 1, ndim))[inside], rtol=1e-14, atol=0)
     first = (0,) * (ndim + 2)
     assert P(torch.ones(1, 1, *(n,) * ndim))[first] == 0.5**ndim
 

@@ -30,9 +30,7 @@ def tiny(width=4, seed=0):
 
 
 def same(one, other):
-    return all(
-        torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
-    )
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
 def step(model, optimizer):

@@ -55,9 +55,7 @@ def test_digits_split_is_stratified_disjoint_and_fixed():
     assert (len(data.train_images), len(data.test_images)) == (1438, 359)
     assert int(data.train_images.max()) == 255
     assert int(data.train_images.min()) == 0
-    share = torch.bincount(data.test_labels) / (
-        torch.bincount(data.test_labels) + torch.bincount(data.train_labels)
-    )
+    share = torch.bincount(data.test_labels) / (torch.bincount(data.test_labels) + torch.bincount(data.train_labels))
     torch.testing.assert_close(share, torch.full((10,), 0.2), atol=0.003, rtol=0)
     assert torch.equal(data.train_images, again.train_images)
     assert torch.equal(data.test_labels, again.test_labels)
@@ -71,9 +69,7 @@ def test_digits_test_images_are_not_training_images():
 
 
 def test_statistics_are_those_of_the_float_images():
-    images = torch.randint(
-        0, 256, (50, 3, 6, 5), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
+    images = torch.randint(0, 256, (50, 3, 6, 5), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     mean, std = statistics(images)
     values = images.double() / 255
     torch.testing.assert_close(mean, values.mean((0, 2, 3)).float())
@@ -116,9 +112,7 @@ def damage(files, layout, what):
         whole[2 * layout.record + layout.label_bytes - 1] = layout.classes
         return files | {first: bytes(whole)}, [first, f"label {layout.classes} in record 2"]
     if what == "missing":
-        return {file: content for file, content in files.items() if file != layout.test}, [
-            f"no {layout.test}"
-        ]
+        return {file: content for file, content in files.items() if file != layout.test}, [f"no {layout.test}"]
     if what == "no names":
         return {file: content for file, content in files.items() if file != names}, [f"no {names}"]
     return files | {names: b"one\ntwo\n"}, [names, "2 names"]

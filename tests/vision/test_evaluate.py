@@ -113,9 +113,7 @@ def picture(mode):
         image.info["transparency"] = 1
         return image
     if mode == "I;16":
-        return Image.fromarray(
-            np.where(np.arange(8) < 4, 0x4C00, 0xFFFF).astype(np.uint16)[None].repeat(8, 0)
-        )
+        return Image.fromarray(np.where(np.arange(8) < 4, 0x4C00, 0xFFFF).astype(np.uint16)[None].repeat(8, 0))
     return image.convert(mode)
 
 

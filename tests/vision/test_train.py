@@ -47,9 +47,7 @@ def run(model, data, config=QUICK, **kwargs):
 
 
 def same(one, other):
-    return all(
-        torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
-    )
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
 def lines(folder):
@@ -205,9 +203,7 @@ class Explodes(nn.Module):
 
 def test_divergence_says_where_and_what_to_try(digits, tmp_path):
     steps = 200 // 32
-    with pytest.raises(
-        Diverged, match=r"epoch 2, by step 6; the last good checkpoint is .*lr.*clip_norm"
-    ) as caught:
+    with pytest.raises(Diverged, match=r"epoch 2, by step 6; the last good checkpoint is .*lr.*clip_norm") as caught:
         run(Explodes(steps + 3), digits, folder=tmp_path)
     assert (caught.value.epoch, caught.value.checkpoint) == (2, tmp_path / "last.safetensors")
     assert load_checkpoint(caught.value.checkpoint).meta["epoch"] == 1
@@ -374,6 +370,4 @@ def test_the_settings_come_without_torch_and_from_the_command_line():
     )
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
-    assert done.stdout.strip() == repr(TrainConfig(epochs=5, schedule="cosine", crop=4, flip=True)), (
-        done.stderr
-    )
+    assert done.stdout.strip() == repr(TrainConfig(epochs=5, schedule="cosine", crop=4, flip=True)), done.stderr
