@@ -32,9 +32,7 @@ class DataSpaceLevel(AbstractLevel):
             exact = part is None or (name == "solve" and not isinstance(part, Relaxation))
             if not exact and (not isinstance(part, Relaxation) or len(part.tau)):
                 got = type(part).__name__
-                raise ArgumentError(
-                    name, got=got, expected="a Relaxation without tau", do="use the level itself"
-                )
+                raise ArgumentError(name, got=got, expected="a Relaxation without tau", do="use the level itself")
         self.level = level
 
     @property

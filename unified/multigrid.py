@@ -124,7 +124,7 @@ def solution(state: State) -> Tensor:
     if state.u is None:
         raise ArgumentError(
             "program",
-            got="a way up from an untouched level",
+            got="an untouched level where its u is needed",
             expected="pre or solve on it first",
             do="see cycle",
         )
@@ -156,6 +156,8 @@ def execute(program: Sequence[Op], levels: Sequence[AbstractLevel], state: State
                 states[i] = levels[i].up(states[i], states[i + 1])
             case "interpolate":
                 states[i] = levels[i].interpolate(states[i], states[i + 1])
+            case _:
+                raise ArgumentError("program", got=repr(kind), expected="kinds of Op", do="see unified.program")
     return [states[i] for i in sorted(states)]
 
 
@@ -181,9 +183,7 @@ class AbstractMultigrid(nn.Module, ABC):
         """`run` and `forward` are final; type checkers know nn.Module.forward as a variable, not a method."""
         super().__init_subclass__(**kwargs)
         for name in {"run", "forward"} & cls.__dict__.keys():
-            raise TypeError(
-                f"{cls.__name__}.{name}: AbstractMultigrid.{name} is final; override encode and decode"
-            )
+            raise TypeError(f"{cls.__name__}.{name}: AbstractMultigrid.{name} is final; override encode and decode")
 
     @final
     def run(self, state: State) -> list[State]:

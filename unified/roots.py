@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import ArgumentError
+from .errors import ArgumentError, whole
 
 Roots = Sequence[float] | Sequence[complex] | NDArray[np.float64] | NDArray[np.complex128]
 
@@ -34,9 +34,7 @@ _OPTIMISED_BETAS: dict[int, tuple[float, ...]] = {
 }
 
 
-def chebyshev_roots(
-    degree: int, hi: float, lo: float = 0.0, *, kind: Literal[1, 4] = 4
-) -> NDArray[np.float64]:
+def chebyshev_roots(degree: int, hi: float, lo: float = 0.0, *, kind: Literal[1, 4] = 4) -> NDArray[np.float64]:
     """Roots of the Chebyshev residual polynomial: kind 1 on [lo, hi], kind 4 on [0, hi].
 
     Kind 1: the polynomial with p(0) = 1 that is smallest on [lo, hi]; roots
@@ -52,9 +50,7 @@ def chebyshev_roots(
         return hi * np.sin(np.pi * j / (2 * degree + 1)) ** 2
     if kind == 1:
         if not 0 < lo < hi:
-            raise ArgumentError(
-                "lo", got=lo, expected=f"0 < lo < hi = {hi}", do="use lo = hi/4 to smooth in 2-D"
-            )
+            raise ArgumentError("lo", got=lo, expected=f"0 < lo < hi = {hi}", do="use lo = hi/4 to smooth in 2-D")
         return np.sort((hi + lo) / 2 + (hi - lo) / 2 * np.cos((2 * j - 1) * np.pi / (2 * degree)))
     raise ArgumentError("kind", got=kind, expected="1 or 4", do="use kind=4, which needs no lo")
 
@@ -71,9 +67,7 @@ def optimised_roots(degree: int, hi: float) -> NDArray[np.float64]:
     """
     _check(degree, hi)
     if degree not in _OPTIMISED_BETAS:
-        raise ArgumentError(
-            "degree", got=degree, expected="1 to 6", do="use chebyshev_roots for higher degrees"
-        )
+        raise ArgumentError("degree", got=degree, expected="1 to 6", do="use chebyshev_roots for higher degrees")
     beta = np.array([1.0, *_OPTIMISED_BETAS[degree], 0.0])
     # weights of the unscaled Chebyshev polynomials, whose value at λ = 0 is 2i + 1
     weights = (beta[:-1] - beta[1:]) / (2 * np.arange(degree + 1) + 1)
@@ -140,8 +134,7 @@ def residual_polynomial(roots: Roots, lam: ArrayLike) -> NDArray[np.float64]:
 
 
 def _check(degree: int, hi: float) -> None:
-    if degree < 1:
-        raise ArgumentError("degree", got=degree, expected="a whole number >= 1", do="use degree=2")
+    whole("degree", degree, do="use degree=2")
     if not (np.isfinite(hi) and hi > 0):
         raise ArgumentError(
             "hi", got=hi, expected="a finite upper bound of the spectrum, > 0", do="see unified.spectrum"

@@ -15,13 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .errors import ArgumentError
+from .errors import ArgumentError, whole
 from .roots import Roots, factors, leja
 
 TensorMap = Callable[[Tensor], Tensor]  # (B, C, *grid) -> (B, C', *grid')
-Slot = (
-    nn.Module | Sequence[nn.Module]
-)  # one shared by all steps, or one for each step, or () for the identity
+Slot = nn.Module | Sequence[nn.Module]  # one shared by all steps, or one for each step, or () for the identity
 
 
 def residual(A: TensorMap, u: Tensor | None, f: Tensor) -> Tensor:
@@ -61,9 +59,7 @@ class Factor(AbstractCorrection):
     c1: Tensor | None
     c2: Tensor | None
 
-    def __init__(
-        self, c1: float | Tensor | None, c2: float | Tensor | None = None, *, trainable: bool = False
-    ) -> None:
+    def __init__(self, c1: float | Tensor | None, c2: float | Tensor | None = None, *, trainable: bool = False) -> None:
         super().__init__()
         if c1 is None and c2 is None:
             raise ArgumentError("c1, c2", got="None, None", expected="at least one coefficient", do="give c1")
@@ -76,9 +72,7 @@ class Factor(AbstractCorrection):
                 start = value.detach().clone() if isinstance(value, Tensor) else torch.tensor(float(value))
                 self.register_parameter(name, nn.Parameter(start))
             else:  # float64, so that a float64 solver sees the exact value; a 0-d tensor promotes nothing
-                exact = (
-                    value.clone() if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
-                )
+                exact = value.clone() if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
                 self.register_buffer(name, exact)
 
     @classmethod
@@ -135,10 +129,7 @@ class Relaxation(AbstractSmoother):
         tau: Slot = (),
     ) -> None:
         super().__init__()
-        if steps < 1:
-            raise ArgumentError(
-                "steps", got=steps, expected="a whole number >= 1", do="leave out the smoother"
-            )
+        whole("steps", steps, do="leave out the smoother")
         self.steps = steps
         self.B = _slot("B", B, steps)
         self.phi = _slot("phi", phi, steps)
@@ -174,9 +165,7 @@ def polynomial(roots: Roots, *, trainable: bool = False, **slots: Slot) -> Relax
     """
     parts = factors(leja(np.asarray(roots)))
     B = [
-        Factor.root(p.real, trainable=trainable)
-        if p.imag == 0
-        else Factor.pair(p.real, p.imag, trainable=trainable)
+        Factor.root(p.real, trainable=trainable) if p.imag == 0 else Factor.pair(p.real, p.imag, trainable=trainable)
         for p in parts
     ]
     return Relaxation(len(B), B, **slots)

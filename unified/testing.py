@@ -129,9 +129,7 @@ def check_smoother(
         assert_equal("smoother: at the solution", smoother(A, exact, f), exact, rtol=rtol)
     if reduces is not None:
         factor = float(residual(A, after, f).norm() / residual(A, u, f).norm())
-        assert factor < reduces, (
-            f"smoother: the residual is multiplied by {factor:.3g}, want below {reduces:g}"
-        )
+        assert factor < reduces, f"smoother: the residual is multiplied by {factor:.3g}, want below {reduces:g}"
 
 
 @torch.no_grad()
@@ -199,9 +197,7 @@ def check_multigrid(
     fresh = copy.deepcopy(mg if fresh is None else fresh)
     with torch.no_grad():
         out, again = mg.eval()(*inputs), mg(*inputs)
-        assert out.isfinite().all(), (
-            f"forward: {int((~out.isfinite()).sum())} of {out.numel()} values not finite"
-        )
+        assert out.isfinite().all(), f"forward: {int((~out.isfinite()).sum())} of {out.numel()} values not finite"
         assert_equal("forward: the second time", again, out, rtol=rtol)
         for value in fresh.state_dict().values():
             value.copy_(torch.full_like(value, 0.5) if value.is_floating_point() else torch.zeros_like(value))
@@ -233,9 +229,7 @@ def _random(like: Tensor, n: int, seed: int = 0) -> list[Tensor]:
     return [torch.randn(like.shape, generator=generator, dtype=torch.float64).to(like) for _ in range(n)]
 
 
-def _same_product(
-    name: str, one: tuple[Tensor, Tensor], two: tuple[Tensor, Tensor], rtol: float | None
-) -> None:
+def _same_product(name: str, one: tuple[Tensor, Tensor], two: tuple[Tensor, Tensor], rtol: float | None) -> None:
     """Two scalar products are equal, relative to the product of the norms."""
     a, b = (float((x * y).sum()) for x, y in (one, two))
     size = max(float(x.norm() * y.norm()) for x, y in (one, two))

@@ -65,9 +65,7 @@ def test_executor_follows_the_program(name):
 
 
 def test_states_of_levels_not_visited_are_left_out():
-    assert (
-        len(execute(cycle("V", 2), [Recorder(i, []) for i in range(4)], State(None, torch.tensor(0.0)))) == 2
-    )
+    assert len(execute(cycle("V", 2), [Recorder(i, []) for i in range(4)], State(None, torch.tensor(0.0)))) == 2
 
 
 class Times(nn.Module):
@@ -115,23 +113,24 @@ def test_no_smoother_changes_nothing():
     assert level.post(state) is state
 
 
-@pytest.mark.parametrize(
-    ("kind", "argument"), [("solve", "solve"), ("down", "R"), ("up", "P"), ("interpolate", "P")]
-)
+@pytest.mark.parametrize(("kind", "argument"), [("solve", "solve"), ("down", "R"), ("up", "P"), ("interpolate", "P")])
 def test_missing_slot_is_named(kind, argument):
     level, state = Level(Times(1.0)), State(torch.ones(1), torch.ones(1))
     arguments = {"solve": (), "down": (level,), "up": (state,), "interpolate": (state,)}[kind]
-    with pytest.raises(
-        ArgumentError, match=rf"^{argument}: got None; expected a map, since the program uses"
-    ):
+    with pytest.raises(ArgumentError, match=rf"^{argument}: got None; expected a map, since the program uses"):
         getattr(level, kind)(state, *arguments)
 
 
 @pytest.mark.parametrize("kind", ["up", "interpolate"])
 def test_way_up_from_an_untouched_level(kind):
     level, state = Level(Times(1.0), P=Times(1.0)), State(None, torch.ones(1))
-    with pytest.raises(ArgumentError, match="program: got a way up from an untouched level"):
+    with pytest.raises(ArgumentError, match="program: got an untouched level where its u is needed"):
         getattr(level, kind)(state, state)
+
+
+def test_an_unknown_kind_is_not_passed_over():
+    with pytest.raises(ArgumentError, match="program: got 'smooth'"):
+        execute([("smooth", 0)], [Level(Times(1.0))], State(None, torch.ones(1)))
 
 
 def test_one_smoother_for_both_ways_is_stored_once():

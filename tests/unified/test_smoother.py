@@ -139,9 +139,7 @@ class Scale(nn.Module):
 def test_slots_hold_none_one_or_one_a_step(slot, filling):
     weights = {"none": [1.0] * 3, "one": [0.5] * 3, "each": [2.0, 3.0, 5.0], "repeated": [0.5] * 3}[filling]
     shared = Scale(0.5)
-    value = {"none": (), "one": shared, "each": [Scale(w) for w in weights], "repeated": [shared] * 3}[
-        filling
-    ]
+    value = {"none": (), "one": shared, "each": [Scale(w) for w in weights], "repeated": [shared] * 3}[filling]
     factors = [Factor.root(rho) for rho in (2.0, 3.0, 4.0)]
     smoother = Relaxation(3, factors, **{slot: value})
 
@@ -153,9 +151,7 @@ def test_slots_hold_none_one_or_one_a_step(slot, filling):
     torch.testing.assert_close(smoother(diagonal, u, f), want, rtol=1e-13, atol=1e-13)
 
     stored = [key for key in smoother.state_dict() if key.startswith(slot)]
-    assert stored == [
-        f"{slot}.{i}.weight" for i in range({"none": 0, "one": 1, "repeated": 1, "each": 3}[filling])
-    ]
+    assert stored == [f"{slot}.{i}.weight" for i in range({"none": 0, "one": 1, "repeated": 1, "each": 3}[filling])]
 
 
 def test_one_correction_for_all_steps_is_stored_once():

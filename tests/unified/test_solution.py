@@ -49,9 +49,7 @@ def test_each_result_says_what_to_do():
 
 def test_repr_fits_a_line():
     found = solution(1.0, 0.1, 0.01, seconds={"setup": 0.25, "cycles": 0.5})
-    assert repr(found) == (
-        "Solution(converged, mg, 2 cycles, rate 0.100, relative residual 1.0e-02, 0.75 s, composed)"
-    )
+    assert repr(found) == ("Solution(converged, mg, 2 cycles, rate 0.100, relative residual 1.0e-02, 0.75 s, composed)")
 
 
 def test_solutions_are_compared_by_identity():

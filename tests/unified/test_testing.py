@@ -109,9 +109,7 @@ def test_check_smoother():
     smoother = polynomial([1.0, 2.0, 3.5])
     testing.check_smoother(smoother, A, LIKE, reduces=0.5)
     testing.check_smoother(smoother, A, LIKE.float())
-    testing.check_smoother(
-        Relaxation(1, Factor(0.3), tau=nn.ReLU()), A, LIKE, fixed_point=False, reduces=None
-    )
+    testing.check_smoother(Relaxation(1, Factor(0.3), tau=nn.ReLU()), A, LIKE, fixed_point=False, reduces=None)
     with fails("start None against zeros: differs by"):
         testing.check_smoother(FromNone(), A, LIKE)
     with fails("at the solution: differs by"):

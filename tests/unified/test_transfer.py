@@ -104,9 +104,7 @@ def test_interpolation_is_exact_for_multilinear_functions(n, ndim):
         return (1 + torch.arange(1, ndim + 1).reshape(-1, *[1] * ndim) * x).prod(0)[None, None]
 
     inside = (..., *[slice(1, -1)] * ndim)
-    torch.testing.assert_close(
-        P(g(points(n, ndim)))[inside], g(points(2 * n + 1, ndim))[inside], rtol=1e-14, atol=0
-    )
+    torch.testing.assert_close(P(g(points(n, ndim)))[inside], g(points(2 * n + 1, ndim))[inside], rtol=1e-14, atol=0)
     first = (0,) * (ndim + 2)
     assert P(torch.ones(1, 1, *(n,) * ndim))[first] == 0.5**ndim
 
@@ -214,6 +212,13 @@ def test_bad_stencils(stencil):
     for kind in (StencilConv, StencilTranspose):
         with pytest.raises(ArgumentError, match="stencil: got"):
             kind(stencil)
+
+
+@pytest.mark.parametrize("steps", [{"stride": 0}, {"stride": 1.5}, {"padding": -1}], ids=str)
+def test_bad_steps(steps):
+    for kind in (StencilConv, StencilTranspose):
+        with pytest.raises(ArgumentError, match=rf"{next(iter(steps))}: got .+; expected a whole number"):
+            kind(full_weighting(1), **steps)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=["conv", "padded", "transpose", "cubic"])

@@ -100,9 +100,7 @@ def test_normalise_subtracts_and_divides(dtype):
     expected = (images.double() / 255 - mean.double().view(3, 1, 1)) / std.double().view(3, 1, 1)
     out = normalise(images, mean, std, dtype)
     assert out.dtype == dtype
-    torch.testing.assert_close(
-        out, expected.to(dtype), rtol=1e-5 if dtype == torch.float32 else 8e-3, atol=1e-5
-    )
+    torch.testing.assert_close(out, expected.to(dtype), rtol=1e-5 if dtype == torch.float32 else 8e-3, atol=1e-5)
 
 
 def test_an_epoch_visits_every_image_once_with_its_label():
@@ -111,10 +109,7 @@ def test_an_epoch_visits_every_image_once_with_its_label():
     assert len(got) == 1438 // 64
     x, y = (torch.cat(parts) for parts in zip(*got, strict=True))
     everything = normalise(data.train_images, data.mean, data.std)
-    where = {
-        image.numpy().tobytes(): int(label)
-        for image, label in zip(everything, data.train_labels, strict=True)
-    }
+    where = {image.numpy().tobytes(): int(label) for image, label in zip(everything, data.train_labels, strict=True)}
     assert len({image.numpy().tobytes() for image in x}) == len(x)
     assert all(where[image.numpy().tobytes()] == int(label) for image, label in zip(x, y, strict=True))
 

@@ -55,9 +55,7 @@ def test_digits_split_is_stratified_disjoint_and_fixed():
     assert (len(data.train_images), len(data.test_images)) == (1438, 359)
     assert int(data.train_images.max()) == 255
     assert int(data.train_images.min()) == 0
-    share = torch.bincount(data.test_labels) / (
-        torch.bincount(data.test_labels) + torch.bincount(data.train_labels)
-    )
+    share = torch.bincount(data.test_labels) / (torch.bincount(data.test_labels) + torch.bincount(data.train_labels))
     torch.testing.assert_close(share, torch.full((10,), 0.2), atol=0.003, rtol=0)
     assert torch.equal(data.train_images, again.train_images)
     assert torch.equal(data.test_labels, again.test_labels)
@@ -71,9 +69,7 @@ def test_digits_test_images_are_not_training_images():
 
 
 def test_statistics_are_those_of_the_float_images():
-    images = torch.randint(
-        0, 256, (50, 3, 6, 5), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
+    images = torch.randint(0, 256, (50, 3, 6, 5), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     mean, std = statistics(images)
     values = images.double() / 255
     torch.testing.assert_close(mean, values.mean((0, 2, 3)).float())
@@ -116,9 +112,7 @@ def damage(files, layout, what):
         whole[2 * layout.record + layout.label_bytes - 1] = layout.classes
         return files | {first: bytes(whole)}, [first, f"label {layout.classes} in record 2"]
     if what == "missing":
-        return {file: content for file, content in files.items() if file != layout.test}, [
-            f"no {layout.test}"
-        ]
+        return {file: content for file, content in files.items() if file != layout.test}, [f"no {layout.test}"]
     if what == "no names":
         return {file: content for file, content in files.items() if file != names}, [f"no {names}"]
     return files | {names: b"one\ntwo\n"}, [names, "2 names"]
@@ -145,6 +139,26 @@ def test_a_truncated_archive_is_refused(layout, tmp_path, keep):
     write_archive(path, contents(layout), layout.folder)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
     with pytest.raises(DataError, match=r"a\.tar\.gz"):
+        load(layout.name, path)
+
+
+def damaged(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
+def test_a_damaged_archive_is_refused_by_its_checksum(layout, tmp_path, mode):
+    """tarfile stops reading at the archive's end mark, before the checksum of gzip."""
+    path = tmp_path / "archive"
+    with tarfile.open(path, f"w:{mode}") as tar:
+        for file, content in contents(layout).items():
+            member = tarfile.TarInfo(f"{layout.folder}/{file}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    load(layout.name, path)
+    path.write_bytes(damaged(path.read_bytes()))
+    with pytest.raises(DataError, match=r"archive: got .*expected complete, readable files"):
         load(layout.name, path)
 
 
