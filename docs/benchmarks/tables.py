@@ -101,7 +101,8 @@ def identities(result: dict[str, Any]) -> str:
     for name, by_dtype in result["network against its data-space form"].items():
         rows += [[f"{name} and its data-space form, {dtype}", f"{d:.1e}"] for dtype, d in by_dtype.items()]
     head = ["equal", "relative difference"]
-    return "\n\n".join(["## Identities", source(result), ff"The solver's on {result['size']}² points; in float64 where no dtype is named.", table(head, rows)])
+    note = f"The solver's on {result['size']}² points; in float64 where no dtype is named."
+    return "\n\n".join(["## Identities", source(result), note, table(head, rows)])
 
 
 def startup(result: dict[str, Any]) -> str:
