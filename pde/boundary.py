@@ -8,6 +8,7 @@ zero boundary values.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -26,8 +27,8 @@ def closed(g: Boundary, coordinates: Sequence[Tensor]) -> Tensor:
     like, shape = coordinates[0], tuple(coordinates[0].shape)
     if callable(g) and not isinstance(g, Tensor):
         g = g(*coordinates)
-    if isinstance(g, (int, float)):
-        g = torch.full_like(like, g)
+    if isinstance(g, Real):  # NumPy's too
+        g = torch.full_like(like, float(g))
     elif isinstance(g, Tensor) and g.ndim == 0:
         g = g.expand(shape)
     if not isinstance(g, Tensor):

@@ -8,13 +8,13 @@ from typing import Any, NoReturn, final
 import torch
 from torch import Tensor
 
+from unified import errors
 from unified.errors import ArgumentError
 
 
 def whole(name: str, value: object, *, least: int, usual: int) -> None:
     """value is a whole number, `least` or more; `usual` is what to advise."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ArgumentError(name, got=repr(value), expected=f"a whole number >= {least}", do=f"use {name}={usual}")
+    errors.whole(name, value, least=least, do=f"use {name}={usual}")
 
 
 def one_of(name: str, value: object, names: Iterable[str], *, note: str = "") -> None:

@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 
 from unified.errors import ArgumentError
-from unified.multigrid import AbstractLevel, AbstractMultigrid, State
+from unified.multigrid import AbstractLevel, AbstractMultigrid, State, solution
 from unified.program import Op, Program, named
 from unified.smoother import residual
 
@@ -46,11 +46,21 @@ class PoissonMultigrid(AbstractMultigrid):
         return self.problems[0]
 
     def encode(self, *inputs: Tensor) -> State:
+        if len(inputs) not in (1, 2):
+            raise ArgumentError("mg", got=f"{len(inputs)} inputs", expected="f, or f and u", do="use mg(f) or mg(f, u)")
         f, u = inputs if len(inputs) == 2 else (inputs[0], None)
         if f.shape[1:] != (1, *self.problem.shape) or (u is not None and u.shape != f.shape):
             got = " and ".join(str(tuple(x.shape)) for x in inputs)
             form = f"shape (B, 1, {', '.join(map(str, self.problem.shape))})"
             raise ArgumentError("f", got=got, expected=form, do="use pde.solve for other shapes")
+        for name, x in (("f", f), ("u", f if u is None else u)):
+            if x.dtype != self.problem.dtype:
+                raise ArgumentError(
+                    name,
+                    got=x.dtype,
+                    expected=f"{self.problem.dtype}, as the problem",
+                    do="make a problem of that dtype",
+                )
         if u is not None and self.nested:
             raise ArgumentError(
                 "u", got="a start", expected="none: nested iteration begins anew", do="use improve(u, f)"
@@ -58,9 +68,7 @@ class PoissonMultigrid(AbstractMultigrid):
         return State(u, f)
 
     def decode(self, states: list[State]) -> Tensor:
-        u = states[0].u
-        assert u is not None
-        return u
+        return solution(states[0])
 
     def improve(self, u: Tensor | None, f: Tensor) -> Tensor:
         """A better u: one run. Nested iteration begins anew, so it runs on the residual equation."""
@@ -89,6 +97,8 @@ class PoissonMultigrid(AbstractMultigrid):
 
         @torch.no_grad()
         def apply(x: np.ndarray) -> np.ndarray:
+            if np.iscomplexobj(x):  # it is linear and real
+                return apply(x.real) + 1j * apply(x.imag)
             f = torch.as_tensor(np.ascontiguousarray(x), dtype=problem.dtype, device=problem.device)
             return self(f.reshape(1, 1, *problem.shape)).reshape(-1).cpu().numpy()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping
+from numbers import Real
 
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from .setup import multigrid
 
 
 def check_stopping(rtol: float, max_cycles: int) -> None:
-    number = isinstance(rtol, (int, float)) and not isinstance(rtol, bool)
+    number = isinstance(rtol, Real) and not isinstance(rtol, bool)  # NumPy's too
     if not (number and math.isfinite(rtol) and rtol >= 0):
         raise ArgumentError("rtol", got=repr(rtol), expected="a finite number >= 0", do="use rtol=1e-8")
     checks.whole("max_cycles", max_cycles, least=1, usual=50)
@@ -32,9 +33,9 @@ def batch(name: str, x: Tensor, problem: Poisson) -> Tensor:
         n = ", ".join(map(str, grid))
         forms = f"one of ({n}), (B, {n}), (B, 1, {n})"
         raise ArgumentError(name, got=f"shape {tuple(x.shape)}", expected=forms, do="give it the problem's grid")
-    for got, want in ((x.dtype, problem.dtype), (x.device, problem.device)):
+    for got, want, word in ((x.dtype, problem.dtype, problem.dtype), (x.device, problem.device, f'"{problem.device}"')):
         if got != want:
-            raise ArgumentError(name, got=got, expected=f"{want}, as the problem", do=f'use {name}.to("{want}")')
+            raise ArgumentError(name, got=got, expected=f"{want}, as the problem", do=f"use {name}.to({word})")
     checks.finite(name, x, got="NaN or infinity", do=f"look at torch.isfinite({name})")
     return x.reshape(-1, 1, *grid)
 
@@ -64,8 +65,7 @@ def hierarchy(problem: Poisson, mg: PoissonMultigrid | None, options: Mapping[st
     if mg.problem != problem:
         got = f"a hierarchy of {mg.problem}"
         raise ArgumentError("mg", got=got, expected=f"one of {problem}", do="use pde.multigrid(problem)")
-    if mg.program[-1].level != 0:
-        raise ArgumentError(
-            "program", got="a way down alone", expected="a cycle, back to level 0", do='use program="V"'
-        )
+    if not mg.program or mg.program[-1].level != 0:
+        got = "a way down alone" if mg.program else "no ops"
+        raise ArgumentError("program", got=got, expected="a cycle, back to level 0", do='use program="V"')
     return mg

@@ -16,17 +16,19 @@ def conjugate_gradients(A: TensorMap, M: TensorMap, f: Tensor, u: Tensor) -> Ite
     f, u: (B, C, *grid); each right-hand side has its own scalars. The first item is u itself; it never ends.
     """
     r = residual(A, u, f)
-    z = M(r)
-    p, rz = z, _dot(r, z)
+    size = r.detach().abs().flatten(1).amax(1).reshape(-1, *[1] * (r.ndim - 1))
+    size = torch.where(size == 0, 1, size)  # r, z, p and q are in this unit, so that no scalar product leaves the range
+    r = r / size
+    p, old = torch.zeros_like(r), torch.ones_like(size)
     while True:
-        yield u
+        yield u  # before the preconditioner: who stops here has not paid for the next step
+        z = M(r)
+        rz = _dot(r, z)
+        p = z + _over(rz, old) * p
         q = A(p)
         alpha = _over(rz, _dot(p, q))
-        u = u + alpha * p
-        r = r - alpha * q
-        z = M(r)
-        old, rz = rz, _dot(r, z)
-        p = z + _over(rz, old) * p
+        u = u + size * (alpha * p)
+        r, old = r - alpha * q, rz
 
 
 def _dot(x: Tensor, y: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from numbers import Real
 from typing import Literal, cast, final
 
 import scipy.sparse as sp
@@ -26,7 +27,7 @@ class Poisson:
 
     shape: interior points of each axis (1 to 3 axes); the boundary is one spacing outside the first and last.
     spacing: h, or one for each axis; None is the unit box, h = 1/(n + 1). dtype: float32 or float64.
-    Multigrid wants m·2^k - 1 points an axis.
+    Multigrid wants m·2^k - 1 points an axis, and spacings alike: the unit box has them for equal numbers of points.
 
     >>> Poisson((3, 7)).spacing
     (0.25, 0.125)
@@ -131,14 +132,14 @@ def _spacing(spacing: float | Sequence[float] | None, grid: tuple[int, ...]) -> 
     if spacing is None:
         return tuple(1 / (n + 1) for n in grid)
     try:
-        h = (float(spacing),) * len(grid) if isinstance(spacing, (int, float)) else tuple(map(float, spacing))
+        h = (float(spacing),) * len(grid) if isinstance(spacing, Real) else tuple(map(float, spacing))
     except (TypeError, ValueError):
         h = ()
-    if len(h) != len(grid) or not all(math.isfinite(x) and x > 0 for x in h):
+    if len(h) != len(grid) or not all(1e-100 <= x <= 1e100 for x in h):  # 1/h² stays finite
         raise ArgumentError(
             "spacing",
             got=repr(spacing),
-            expected=f"a positive number, or {len(grid)} of them, one for each axis",
+            expected=f"a positive number from 1e-100 to 1e100, or {len(grid)} of them, one for each axis",
             do="leave it out for the unit box",
         )
     return h
@@ -147,7 +148,7 @@ def _spacing(spacing: float | Sequence[float] | None, grid: tuple[int, ...]) -> 
 def _device(device: str | torch.device) -> torch.device:
     try:
         return torch.empty(0, device=device).device  # "cuda" becomes "cuda:0", as tensors say it
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise ArgumentError(
             "device", got=repr(device), expected="a device that torch can use here", do='use "cpu"'
         ) from error

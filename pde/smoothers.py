@@ -44,10 +44,14 @@ def factory(smoother: Smoother, degree: int) -> Factory:
         checks.one_of("smoother", smoother, ROOTS, note=", a sequence of roots or a function of the problem")
         roots = ROOTS[smoother]
         return lambda problem: polynomial(roots(problem, degree))
+    if isinstance(smoother, AbstractSmoother):
+        got, expected = f"a {type(smoother).__name__}", "a function of a level's problem: each level has its own"
+        do = "e.g. lambda problem: polynomial([problem.radius])"
+        raise ArgumentError("smoother", got=got, expected=expected, do=do)
     if callable(smoother):
         return lambda problem: _checked(smoother(problem))
     try:
-        relative = np.array(list(smoother), dtype=np.complex128)
+        relative = np.array([smoother[i] for i in range(len(smoother))], dtype=np.complex128)
     except (TypeError, ValueError) as error:
         expected = "numbers, the roots relative to λmax"
         raise ArgumentError("smoother", got=repr(smoother), expected=expected, do="e.g. [0.35, 0.9]") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from numbers import Integral
 
 
 class ArgumentError(ValueError):
@@ -20,6 +21,12 @@ class ArgumentError(ValueError):
 
     def __reduce__(self) -> tuple[object, ...]:  # BaseException's own forgets the keywords
         return partial(type(self), got=self.got, expected=self.expected, do=self.do), (self.argument,)
+
+
+def whole(argument: str, value: object, *, least: int = 1, do: str) -> None:
+    """value is a whole number, NumPy's included, `least` or more."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ArgumentError(argument, got=repr(value), expected=f"a whole number >= {least}", do=do)
 
 
 class DataError(ArgumentError):

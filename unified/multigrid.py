@@ -124,7 +124,7 @@ def solution(state: State) -> Tensor:
     if state.u is None:
         raise ArgumentError(
             "program",
-            got="a way up from an untouched level",
+            got="an untouched level where its u is needed",
             expected="pre or solve on it first",
             do="see cycle",
         )
@@ -156,6 +156,8 @@ def execute(program: Sequence[Op], levels: Sequence[AbstractLevel], state: State
                 states[i] = levels[i].up(states[i], states[i + 1])
             case "interpolate":
                 states[i] = levels[i].interpolate(states[i], states[i + 1])
+            case _:
+                raise ArgumentError("program", got=repr(kind), expected="kinds of Op", do="see unified.program")
     return [states[i] for i in sorted(states)]
 
 

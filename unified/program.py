@@ -13,10 +13,11 @@ Level 0 is the finest. The same tuple is executed (`unified.multigrid`), drawn (
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
-from .errors import ArgumentError
+from .errors import ArgumentError, whole
 
 Kind = Literal["pre", "down", "solve", "up", "post", "interpolate"]
 CycleKind = Literal["V", "W", "F"]
@@ -85,8 +86,7 @@ def fmg(n_levels: int, kind: CycleKind = "V", cycles: int = 1) -> Program:
     down0 solve1 interpolate0 pre0 down0 solve1 up0 post0
     """
     _check(kind, n_levels)
-    if cycles < 1:
-        raise ArgumentError("cycles", got=cycles, expected="a whole number >= 1", do="use cycles=1")
+    whole("cycles", cycles, do="use cycles=1")
     ops = [Op("down", level) for level in range(n_levels - 1)] + [Op("solve", n_levels - 1)]
     for level in reversed(range(n_levels - 1)):
         ops += [Op("interpolate", level), *cycles * _cycle(kind, level, n_levels)]
@@ -104,7 +104,11 @@ def named(name: str, n_levels: int) -> Program:
 
 def validate(program: Sequence[Op], n_levels: int) -> Program:
     """The program as a tuple, if its ops are known, on levels that exist, each where the last one ended."""
-    program = tuple(Op(*op) for op in program)
+    try:
+        program = tuple(Op(kind, operator.index(level)) for kind, level in program)
+    except (TypeError, ValueError) as error:
+        do = "build programs with cycle, backslash or fmg"
+        raise ArgumentError("program", got=repr(program), expected="a sequence of Op(kind, level)", do=do) from error
     level = 0
     for position, op in enumerate(program):
         where = op.level + (op.kind in ("up", "interpolate"))
@@ -160,5 +164,4 @@ def _check(kind: str, n_levels: int) -> None:
 
 
 def _check_levels(n_levels: int) -> None:
-    if n_levels < 1:
-        raise ArgumentError("n_levels", got=n_levels, expected="a whole number >= 1", do="give at least one level")
+    whole("n_levels", n_levels, do="give at least one level")

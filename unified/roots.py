@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import ArgumentError
+from .errors import ArgumentError, whole
 
 Roots = Sequence[float] | Sequence[complex] | NDArray[np.float64] | NDArray[np.complex128]
 
@@ -134,8 +134,7 @@ def residual_polynomial(roots: Roots, lam: ArrayLike) -> NDArray[np.float64]:
 
 
 def _check(degree: int, hi: float) -> None:
-    if degree < 1:
-        raise ArgumentError("degree", got=degree, expected="a whole number >= 1", do="use degree=2")
+    whole("degree", degree, do="use degree=2")
     if not (np.isfinite(hi) and hi > 0):
         raise ArgumentError(
             "hi", got=hi, expected="a finite upper bound of the spectrum, > 0", do="see unified.spectrum"

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .errors import ArgumentError
+from .errors import ArgumentError, whole
 from .roots import Roots, factors, leja
 
 TensorMap = Callable[[Tensor], Tensor]  # (B, C, *grid) -> (B, C', *grid')
@@ -129,8 +129,7 @@ class Relaxation(AbstractSmoother):
         tau: Slot = (),
     ) -> None:
         super().__init__()
-        if steps < 1:
-            raise ArgumentError("steps", got=steps, expected="a whole number >= 1", do="leave out the smoother")
+        whole("steps", steps, do="leave out the smoother")
         self.steps = steps
         self.B = _slot("B", B, steps)
         self.phi = _slot("phi", phi, steps)

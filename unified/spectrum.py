@@ -9,7 +9,7 @@ import torch
 from scipy.linalg import eigh_tridiagonal
 from torch import Tensor
 
-from .errors import ArgumentError
+from .errors import ArgumentError, whole
 from .smoother import TensorMap
 
 
@@ -29,6 +29,7 @@ def _start(like: Tensor, seed: int) -> Tensor:
 @torch.no_grad()
 def power_bound(A: TensorMap, like: Tensor, *, steps: int = 30, seed: int = 0) -> float:
     """The largest |λ| of a symmetric A, from below, by power iterations. like: a tensor of A's input."""
+    whole("steps", steps, do="use steps=30")
     v = _start(like, seed)
     size = 0.0
     for _ in range(steps):
@@ -48,6 +49,7 @@ def lanczos_bounds(A: TensorMap, like: Tensor, *, steps: int = 20, seed: int = 0
     spectrum (Zhou & Li 2011 compare such bounds); with that value's own residual it may lie below, where the
     start holds little of the upper end. lo is the smallest Ritz value, above the smallest eigenvalue.
     """
+    whole("steps", steps, do="use steps=20")
     v = _start(like, seed)
     basis: list[Tensor] = []
     alpha: list[float] = []

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .errors import ArgumentError
+from .errors import ArgumentError, whole
 
 Taps = list[tuple[tuple[int, ...], float]]
 Window = tuple[EllipsisType | slice, ...]
@@ -44,6 +44,7 @@ class StencilConv(nn.Module):
 
     def __init__(self, stencil: Tensor, *, stride: int = 1, padding: int = 0) -> None:
         super().__init__()
+        _check_steps(stride, padding)
         self.taps = _taps(stencil)
         self.size, self.stride, self.padding = tuple(stencil.shape), stride, padding
 
@@ -95,6 +96,7 @@ class StencilTranspose(nn.Module):
 
     def __init__(self, stencil: Tensor, *, stride: int = 2, padding: int = 0, scale: float = 1.0) -> None:
         super().__init__()
+        _check_steps(stride, padding)
         self.taps = [(offset, scale * weight) for offset, weight in _taps(stencil)]
         self.size, self.stride, self.padding = tuple(stencil.shape), stride, padding
 
@@ -179,6 +181,11 @@ def _taps(stencil: Tensor) -> Taps:
         )
     offsets = itertools.product(*(range(k) for k in stencil.shape))
     return [(offset, float(stencil[offset])) for offset in offsets if stencil[offset] != 0]
+
+
+def _check_steps(stride: int, padding: int) -> None:
+    whole("stride", stride, do="use stride=2 to coarsen")
+    whole("padding", padding, least=0, do="use padding=0")
 
 
 def _check_input(name: str, x: Tensor, ndim: int) -> None:

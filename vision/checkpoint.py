@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from unified.errors import ArgumentError, DataError
 
 FORMAT = 1
+_WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel, torch.optim.swa_utils.AveragedModel)
 _KEY = "vcycle"  # of the JSON text in the safetensors header
 
 
@@ -46,8 +47,9 @@ class Checkpoint:
 
 
 def bare(model: nn.Module) -> nn.Module:
-    """The model inside a torch.compile wrapper: its state_dict has the plain names."""
-    return getattr(model, "_orig_mod", model)
+    """The model inside wrappers (torch.compile, data parallel, averaged): its state_dict has the plain names."""
+    model = getattr(model, "_orig_mod", model)
+    return bare(model.module) if isinstance(model, _WRAPPERS) else model
 
 
 def recipe(model: nn.Module) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()  # 'meta' makes tensors, too, but none with numbers
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch was built without CUDA
         raise ArgumentError(
             "device", got=repr(name), expected="a device that torch finds here", do="use 'auto'"

@@ -111,7 +111,7 @@ def evaluate_images(
 
 def predict(
     model: nn.Module,
-    files: Iterable[str | Path],
+    files: str | Path | Iterable[str | Path],
     meta: Mapping[str, Any],
     *,
     top: int = 5,
@@ -132,6 +132,7 @@ def predict(
         )
     if top < 1:
         raise ArgumentError("top", got=top, expected="an integer >= 1", do="use top=5")
+    files = [files] if isinstance(files, (str, Path)) else files
     classes, device = list(meta["classes"]), model_device(model)
     mean, std = (torch.tensor(meta[key], dtype=torch.float32, device=device) for key in ("mean", "std"))
     predictions = []
@@ -159,6 +160,10 @@ def read_image(file: str | Path, shape: tuple[int, ...]) -> Tensor:
             if image.mode.startswith("I"):  # 16 bits: keep the upper eight
                 grey = np.asarray(image).astype(np.int64)
                 image = Image.fromarray((grey // 256 if grey.max() > 255 else grey).clip(0, 255).astype(np.uint8))
+            if image.mode == "F":  # floating point: 0 to 1, unless there are larger values
+                grey = np.asarray(image)
+                scale = 255.0 if np.nanmax(grey) <= 1 else 1.0
+                image = Image.fromarray((np.nan_to_num(grey) * scale).clip(0, 255).round().astype(np.uint8))
             if image.has_transparency_data:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

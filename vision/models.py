@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from unified.errors import ArgumentError
+from unified.errors import ArgumentError, whole
 from unified.multigrid import Level
 from unified.smoother import Factor, MapCorrection, Relaxation
 
@@ -37,8 +38,8 @@ def mgnet(
     `9 c_in c_f + 2 c_f + 9 c_u c_f (L + b) + 2 ν (c_u + c_f) + (L-1)(9 c_f² + 2 c_f + 9 c_u² + 2 c_u) + k (c_u + 1)`;
     8,278,794 for the defaults, as published.
     """
-    _check(steps, channels, classes, in_channels)
-    u, f = channels, data_channels or channels
+    u, f = channels, channels if data_channels is None else data_channels
+    _check(steps, (u, f), classes, in_channels)
     levels = []
     for i, n in enumerate(steps):
         coarsest = i == len(steps) - 1
@@ -78,13 +79,15 @@ def polymgnet(
     Weights, k classes, c_in input channels, c_l of level l: `9 c_in c_0 + 2 c_0 + Σ_l (9 c_l² + n_l (4 c_l + 1))
     + 18 Σ_{l>0} c_l + k (c_L + 1)`; 1,385,554 for q2. The published 1,386,706 count 1,152 that are never used.
     """
-    _check(steps, min(channels), classes, in_channels)
+    _check(steps, channels, classes, in_channels)
     if len(channels) != len(steps):
         raise ArgumentError(
             "channels", got=f"{len(channels)} levels", expected=f"{len(steps)}, as steps", do="give one number a level"
         )
+    if not (math.isfinite(width) and width > 0):
+        raise ArgumentError("width", got=width, expected="a finite number > 0", do="use width=1")
     c = [round(width * channel) for channel in channels]
-    _check(steps, min(c), classes, in_channels)
+    _check(steps, c, classes, in_channels)
     levels = []
     for i, n in enumerate(steps):
         coarsest = i == len(steps) - 1
@@ -147,11 +150,14 @@ def multiply_adds(model: nn.Module, image: tuple[int, int, int]) -> int:
     return counter.get_total_flops() // 2
 
 
-def _check(steps: Sequence[int], channels: int, classes: int, in_channels: int) -> None:
+def _check(steps: Sequence[int], channels: Sequence[int], classes: int, in_channels: int) -> None:
     if len(steps) == 0 or min(steps) < 1:
         raise ArgumentError(
             "steps", got=steps, expected="at least one level of at least one step", do="use (2, 2, 2, 2)"
         )
-    for name, value in (("channels", channels), ("classes", classes), ("in_channels", in_channels)):
-        if value < 1:
-            raise ArgumentError(name, got=value, expected="a whole number >= 1", do="see vision.MODELS")
+    for n in steps:
+        whole("steps", n, do="use (2, 2, 2, 2)")
+    for c in channels:
+        whole("channels", c, do="see vision.MODELS")
+    whole("classes", classes, do="one for each class of the data")
+    whole("in_channels", in_channels, do="3 for colour, 1 for grey images")

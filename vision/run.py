@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,8 @@ class Run:
         self.folder, self.config, self.data = folder, config, data
         self.model, self.optimizer = model, optimizer
         self.saved: Path | None = None
+        tensors = () if folder is None else (data.train_images, data.train_labels)
+        self.checksum = [zlib.crc32(t.cpu().contiguous().numpy().data) for t in tensors]  # as many images may be others
 
     def start(self, resume: bool, where: dict[str, str]) -> list[Record]:
         """The history so far: empty, or that of the checkpoint."""
@@ -62,7 +65,7 @@ class Run:
                 "folder",
                 got=f"{self.folder}, which holds a run ({LAST})",
                 expected="a new or empty folder",
-                do="use resume=True, another folder, or delete that file",
+                do="use resume=True (--resume), another folder, or delete that file",
             )
         history = self._restore(path) if path.exists() else []
         try:
@@ -113,6 +116,7 @@ class Run:
             "model": recipe(self.model),
             "data": self.data.name,
             "images": len(self.data.train_images),
+            "checksum": self.checksum,
             "classes": list(self.data.classes),
         }
 

@@ -8,6 +8,7 @@ its test accuracy would be fitting the test set.
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 import time
@@ -60,12 +61,13 @@ def fit(
     """Train `model` in place on `data`; it ends on the run's device, in evaluation mode.
 
     folder: gets log.jsonl and last.safetensors; without it nothing is written. resume: continue from the
-    folder's checkpoint, exactly (from the start if there is none yet). progress: a bar on a terminal, else a
-    line an epoch, on stderr. callback: called with each epoch's record, after its checkpoint.
+    folder's checkpoint, exactly (from the start if there is none yet). progress: a line an epoch on
+    stderr, and a bar on a terminal. callback: called with each epoch's record, after its checkpoint.
 
     Raises ArgumentError (model and data do not fit; the folder holds another run), DataError (a file that
     cannot be read or written) and Diverged.
     """
+    _check_weights(model)
     device = resolve_device(config.device)
     dtype = resolve_precision(config.precision, device)
     layout = torch.contiguous_format if config.channels_last == "off" else torch.channels_last
@@ -97,8 +99,8 @@ def fit(
                 record["test_accuracy"] = evaluate(model, data, precision=config.precision).accuracy
             history.append(record)
             run.epoch(history)
-            if progress and not shown:
-                print(_line(record, config.epochs), file=sys.stderr, flush=True)
+            if progress:  # above the bar, where there is one
+                tqdm.write(_line(record, config.epochs), file=sys.stderr)
             if callback is not None:
                 callback(record)
     final = evaluate(model, data, precision=config.precision)
@@ -196,9 +198,10 @@ def _check_fit(model: nn.Module, data: ImageData, config: TrainConfig) -> None:
             expected=f"less than the {min(shape[1:])} pixels of an image",
             do="use crop=None",
         )
+    images = normalise(data.test_images[:2], data.mean, data.std)
     try:
         with running(model, data.test_images.device, "float32"):
-            logits = model(normalise(data.test_images[:2], data.mean, data.std))
+            logits = model(images)
     except ArgumentError:
         raise
     except (RuntimeError, ValueError, IndexError) as error:
@@ -209,6 +212,29 @@ def _check_fit(model: nn.Module, data: ImageData, config: TrainConfig) -> None:
             do="make the model for these channels and this size",
         ) from error
     check_classes(logits, len(data.classes))
+    if min(config.batch_size, len(data.train_images)) == 1:
+        try:
+            with torch.no_grad():  # on a copy: it moves the running statistics
+                copy.deepcopy(model).train()(images[:1])
+        except ValueError as error:  # BatchNorm on a level of one pixel
+            raise ArgumentError(
+                "batch_size",
+                got="one image in a batch",
+                expected="two or more for a normalisation over a single pixel",
+                do="use batch_size=128, and more than one training image",
+            ) from error
+
+
+def _check_weights(model: nn.Module) -> None:
+    """Numbers in float32: `precision` alone chooses another arithmetic."""
+    tensors = [t for t in model.state_dict(keep_vars=True).values() if t.is_floating_point()]
+    if any(t.is_meta for t in tensors):
+        raise ArgumentError("model", got="tensors on 'meta'", expected="weights", do="make it on a device")
+    other = {str(t.dtype) for t in tensors if isinstance(t, nn.Parameter)} - {"torch.float32"}
+    if other:
+        raise ArgumentError(
+            "model", got=f"{', '.join(sorted(other))} weights", expected="torch.float32", do="use model.float()"
+        )
 
 
 def _line(record: Record, epochs: int) -> str:

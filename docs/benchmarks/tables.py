@@ -91,6 +91,20 @@ def classifiers(results: list[dict[str, Any]]) -> str:
     )
 
 
+def identities(result: dict[str, Any]) -> str:
+    rows = [
+        [f"FAS and correction form, {kind}", f"{d:.1e}"]
+        for kind, d in result["FAS against the correction form"].items()
+    ]
+    worst = result["network against solver, the worst level"]
+    rows += [[f"network and solver, {name}", f"{d:.1e}"] for name, d in worst.items()]
+    for name, by_dtype in result["network against its data-space form"].items():
+        rows += [[f"{name} and its data-space form, {dtype}", f"{d:.1e}"] for dtype, d in by_dtype.items()]
+    head = ["equal", "relative difference"]
+    note = f"The solver's on {result['size']}² points; in float64 where no dtype is named."
+    return "\n\n".join(["## Identities", source(result), note, table(head, rows)])
+
+
 def startup(result: dict[str, Any]) -> str:
     rows = [[f"`{name}`", f"{t['median']:.2f}", f"{t['worst']:.2f}"] for name, t in result["seconds"].items()]
     head = ["command", "median, s", "worst, s"]
@@ -105,6 +119,7 @@ def page() -> str:
     parts = ["# Measured results", "Made by `python docs/benchmarks/tables.py` from the JSON files in this folder."]
     parts += [rates(read["rates"])] if "rates" in read else []
     parts += [classifiers(trained)] if trained else []
+    parts += [identities(read["identities"])] if "identities" in read else []
     parts += [startup(read["startup"])] if "startup" in read else []
     return "\n\n".join(parts) + "\n"
 

@@ -32,6 +32,30 @@ def trained(tmp_path_factory):
     return folder
 
 
+def test_a_report_is_json_where_a_number_is_not(capsys):
+    status, out, _ = run(capsys, "solve", "--shape", "3", "3", "--json")  # solved by the start: there is no rate
+    assert status == 0
+    assert json.loads(out, parse_constant=pytest.fail)["rate"] is None
+    assert "nan" not in run(capsys, "solve", "--shape", "3", "3")[1]
+
+
+@pytest.mark.parametrize("dtype", [">f8", "f4", "u2", np.longdouble])
+def test_f_may_be_of_any_real_type(capsys, tmp_path, dtype):
+    np.save(tmp_path / "f.npy", np.ones((15, 15), dtype))
+    arguments = ["solve", "--shape", "15", "15", "--f"]
+    assert report(capsys, *arguments, str(tmp_path / "f.npy"))["result"] == "converged"
+    np.savez(tmp_path / "f.npz", f=np.ones((15, 15)))
+    status, _, err = run(capsys, *arguments, str(tmp_path / "f.npz"))
+    assert status == 2
+    assert "an .npz archive" in err
+
+
+def test_a_cycle_too_deep_to_draw_is_refused(capsys):
+    status, _, err = run(capsys, "show", "cycle", "W", "--levels", "40")
+    assert status == 2
+    assert "levels: got 40; expected 12 at most" in err
+
+
 def test_help_lists_every_command(capsys):
     for argv in ([], ["--help"], ["-h"]):
         status, out, _ = run(capsys, *argv)
@@ -74,6 +98,12 @@ def test_solve(capsys):
     assert status == 0
     assert "63 x 31" in out
     assert "converged" in out
+
+
+def test_solve_that_does_not_converge_ends_with_1(capsys):
+    status, out, _ = run(capsys, "solve", "--shape", "63", "63", "--max-cycles", "1", "--method", "mg")
+    assert status == 1
+    assert "the cycles ran out" in out
 
 
 def test_solve_reads_and_writes_arrays(capsys, tmp_path):

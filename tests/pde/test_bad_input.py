@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import pde
-from unified import ArgumentError
+from unified import ArgumentError, polynomial
 
 NAN = float("nan")
 P = pde.Poisson((15, 15))
@@ -31,6 +31,8 @@ CASES = [
     ("spacing", "positive", lambda: pde.Poisson((15, 15), spacing=-1.0)),
     ("spacing", "positive", lambda: pde.Poisson((15, 15), spacing=NAN)),
     ("spacing", "positive", lambda: pde.Poisson((15, 15), spacing="fine")),
+    ("spacing", "from 1e-100", lambda: pde.Poisson((15, 15), spacing=1e-200)),
+    ("spacing", "to 1e100", lambda: pde.Poisson((15, 15), spacing=1e200)),
     ("dtype", "torch.float64", lambda: pde.Poisson((15, 15), dtype=torch.int64)),
     ("dtype", "torch.float64", lambda: pde.Poisson((15, 15), dtype=torch.float16)),
     ("device", "a device that torch can use", lambda: pde.Poisson((15, 15), device="abacus")),
@@ -43,6 +45,8 @@ CASES = [
     ),
     ("smoother", "numbers", lambda: pde.multigrid(P, smoother=["a"])),
     ("smoother", "numbers", lambda: pde.multigrid(P, smoother=3.0)),
+    ("smoother", "numbers", lambda: pde.multigrid(P, smoother=(x for x in [0.3, 0.9]))),
+    ("smoother", "a function of a level's problem", lambda: pde.multigrid(P, smoother=polynomial([3.0]))),
     ("smoother", "an AbstractSmoother", lambda: pde.multigrid(P, smoother=lambda p: 3)),
     ("roots", "conjugate pairs", lambda: pde.multigrid(P, smoother=[0.5 + 0.1j])),
     ("roots", "at least one", lambda: pde.multigrid(P, smoother=[])),
@@ -51,6 +55,9 @@ CASES = [
     ("degree", "1 to 6", lambda: pde.multigrid(P, smoother="optimised4", degree=9)),
     ("program", "one of V, W, F, fmg, backslash", lambda: pde.multigrid(P, "X")),
     ("program", "a sequence of ops", lambda: pde.multigrid(P, 3)),
+    ("program", "a sequence of Op", lambda: pde.multigrid(P, ["pre0"])),
+    ("program", "a sequence of Op", lambda: pde.multigrid(P, lambda n: None)),
+    ("program", "back to level 0", lambda: pde.solve(P, F, program=())),
     ("pre", ">= 0", lambda: pde.multigrid(P, pre=-1)),
     ("post", ">= 0", lambda: pde.multigrid(P, post=1.5)),
     ("scheme", "one of correction, fas", lambda: pde.multigrid(P, scheme="fast")),
@@ -94,6 +101,8 @@ CASES = [
     ("option", "one of program, smoother", lambda: pde.solve(P, F, colour="red")),
     # cycle
     ("u", "none", lambda: pde.multigrid(P, "fmg")(F[None, None], F[None, None])),
+    ("mg", "f, or f and u", lambda: pde.multigrid(P)(*[F[None, None]] * 3)),
+    ("program", "pre or solve", lambda: pde.multigrid(P, ())(F[None, None])),
     ("f", "(B, 1, 15, 15)", lambda: pde.multigrid(P)(F)),
 ]
 
@@ -105,6 +114,11 @@ def test_message(argument, expected, call):
     message = str(caught.value)
     assert re.match(rf"{argument}: got .+; expected .+; .+", message, re.DOTALL), message
     assert expected in message
+
+
+def test_the_conversion_advised_works():
+    with pytest.raises(ArgumentError, match=re.escape("use f.to(torch.float64)")):
+        pde.solve(P, F.float())
 
 
 def test_the_shape_advised_works():

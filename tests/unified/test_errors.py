@@ -3,9 +3,11 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
 
 from unified import ArgumentError, DataError
+from unified.errors import whole
 
 FIELDS = {"got": -1.0, "expected": "a number >= 0", "do": "use rtol=1e-8"}
 
@@ -34,3 +36,11 @@ def test_errors_cross_a_process_boundary(kind, copied):
     assert type(error) is kind
     assert str(error) == "rtol: got -1.0; expected a number >= 0; use rtol=1e-8"
     assert error.got == -1.0
+
+
+def test_whole_numbers_are_pythons_and_numpys():
+    whole("n", 1, do="")
+    whole("n", np.int64(1), do="")
+    for value in (0, 1.0, True, "1", None, np.float64(1)):
+        with pytest.raises(ArgumentError, match=r"n: got .+; expected a whole number >= 1; use n=2"):
+            whole("n", value, do="use n=2")

@@ -124,8 +124,13 @@ def test_missing_slot_is_named(kind, argument):
 @pytest.mark.parametrize("kind", ["up", "interpolate"])
 def test_way_up_from_an_untouched_level(kind):
     level, state = Level(Times(1.0), P=Times(1.0)), State(None, torch.ones(1))
-    with pytest.raises(ArgumentError, match="program: got a way up from an untouched level"):
+    with pytest.raises(ArgumentError, match="program: got an untouched level where its u is needed"):
         getattr(level, kind)(state, state)
+
+
+def test_an_unknown_kind_is_not_passed_over():
+    with pytest.raises(ArgumentError, match="program: got 'smooth'"):
+        execute([("smooth", 0)], [Level(Times(1.0))], State(None, torch.ones(1)))
 
 
 def test_one_smoother_for_both_ways_is_stored_once():

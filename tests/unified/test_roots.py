@@ -140,6 +140,7 @@ def test_residual_polynomial_is_one_at_zero_and_zero_at_its_roots():
         (chebyshev_roots, (2, 1.0), {"kind": 2}, "kind"),
         (optimised_roots, (7, 1.0), {}, "degree"),
         (optimised_roots, (0, 1.0), {}, "degree"),
+        (chebyshev_roots, (2.5, 1.0), {}, "degree"),
         (leja, ([1.0, float("nan")],), {}, "roots"),
         (leja, ([1 + 1j, 1 + 1j],), {}, "roots"),
         (leja, ([],), {}, "roots"),

@@ -171,3 +171,9 @@ def test_symbol_can_be_read_as_numpy():
 def test_bad_kernels(shape, grid):
     with pytest.raises(ArgumentError, match="weight: got kernel"):
         symbol(torch.ones(shape), grid)
+
+
+@pytest.mark.parametrize("bound", [power_bound, lanczos_bounds])
+def test_no_steps_give_no_bound(bound):
+    with pytest.raises(ArgumentError, match="steps: got 0; expected a whole number >= 1"):
+        bound(lambda x: x, torch.ones(3), steps=0)

@@ -214,6 +214,13 @@ def test_bad_stencils(stencil):
             kind(stencil)
 
 
+@pytest.mark.parametrize("steps", [{"stride": 0}, {"stride": 1.5}, {"padding": -1}], ids=str)
+def test_bad_steps(steps):
+    for kind in (StencilConv, StencilTranspose):
+        with pytest.raises(ArgumentError, match=rf"{next(iter(steps))}: got .+; expected a whole number"):
+            kind(full_weighting(1), **steps)
+
+
 @pytest.mark.parametrize("module", MODULES, ids=["conv", "padded", "transpose", "cubic"])
 def test_too_few_dimensions(module):
     with pytest.raises(ArgumentError, match=r"x: got shape \(5,\); expected at least 2 dimensions"):

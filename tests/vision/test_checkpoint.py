@@ -218,3 +218,11 @@ def test_a_process_killed_while_it_writes_leaves_the_old_checkpoint(tmp_path):
     assert same(old, new)
     save(path, new)
     assert os.listdir(tmp_path) == [path.name]  # the next checkpoint clears it away
+
+
+@pytest.mark.parametrize("wrapper", [nn.DataParallel, torch.optim.swa_utils.AveragedModel])
+def test_a_wrapped_model_is_saved_bare(tmp_path, wrapper):
+    model = create_model("mgnet-16", steps=(1,))
+    path = save(tmp_path / "m.safetensors", wrapper(model))
+    loaded, _ = load_model(path)
+    assert loaded.state_dict().keys() == model.state_dict().keys()

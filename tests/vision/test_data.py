@@ -142,6 +142,26 @@ def test_a_truncated_archive_is_refused(layout, tmp_path, keep):
         load(layout.name, path)
 
 
+def damaged(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
+def test_a_damaged_archive_is_refused_by_its_checksum(layout, tmp_path, mode):
+    """tarfile stops reading at the archive's end mark, before the checksum of gzip."""
+    path = tmp_path / "archive"
+    with tarfile.open(path, f"w:{mode}") as tar:
+        for file, content in contents(layout).items():
+            member = tarfile.TarInfo(f"{layout.folder}/{file}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    load(layout.name, path)
+    path.write_bytes(damaged(path.read_bytes()))
+    with pytest.raises(DataError, match=r"archive: got .*expected complete, readable files"):
+        load(layout.name, path)
+
+
 @pytest.mark.parametrize("content", [b"", b"not an archive", bytes(range(256)) * 40])
 def test_a_file_that_is_no_archive_is_refused(tmp_path, content):
     path = tmp_path / "a.tar.gz"

@@ -216,3 +216,16 @@ def test_auto_device_exists():
     assert resolve_device("auto").type in ("cpu", "cuda")
     with pytest.raises(ArgumentError, match="device: got 'cuda:99'"):
         resolve_device("cuda:99")
+
+
+@pytest.mark.parametrize("scale", [1.0, 200.0])
+def test_floating_point_images_keep_their_greys(tmp_path, scale):
+    grey = np.array([[0.0, 0.5], [0.75, 1.0]], np.float32) * scale
+    Image.fromarray(grey).save(tmp_path / "grey.tif")
+    expected = grey * (255 if scale == 1 else 1)
+    np.testing.assert_allclose(read_image(tmp_path / "grey.tif", (1, 2, 2))[0], expected, atol=0.5)
+
+
+def test_meta_is_no_device_to_run_on():
+    with pytest.raises(ArgumentError, match="device: got 'meta'"):
+        resolve_device("meta")

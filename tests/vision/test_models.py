@@ -186,6 +186,9 @@ def test_recipe_rebuilds_the_model():
         (lambda: vision.mgnet(()), "steps: got (); expected at least one level"),
         (lambda: vision.mgnet((2, 0)), "steps: got (2, 0); expected at least one level of at least one step"),
         (lambda: vision.mgnet(channels=0), "channels: got 0; expected a whole number >= 1"),
+        (lambda: vision.mgnet(channels=8.5), "channels: got 8.5; expected a whole number >= 1"),
+        (lambda: vision.polymgnet(width=float("nan")), "width: got nan; expected a finite number > 0"),
+        (lambda: vision.polymgnet(channels=()), "channels: got 0 levels; expected 4, as steps"),
         (lambda: vision.mgnet(classes=0), "classes: got 0"),
         (lambda: vision.polymgnet((2, 2), (4,)), "channels: got 1 levels; expected 2, as steps"),
         (lambda: vision.polymgnet((2, 2), (4, 6)), "channels: got 4 -> 6; expected a multiple"),
@@ -206,3 +209,9 @@ def test_describe_adds_up():
     first = head.split().index("A")
     cells = [cell for row in rows for cell in (row.split()[first:] if row.split()[0].isdigit() else row.split()[1:])]
     assert sum(int(cell.replace(",", "")) for cell in cells if cell != "-") == vision.count_weights(model)
+
+
+@pytest.mark.parametrize("channels", [0, -1])
+def test_data_channels_are_checked(channels):
+    with pytest.raises(ArgumentError, match=f"channels: got {channels}"):
+        vision.mgnet(channels=8, data_channels=channels)

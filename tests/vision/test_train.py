@@ -170,6 +170,9 @@ def test_another_run_is_not_resumed(digits, tmp_path):
             run(net(), digits, replace(QUICK, **changed), folder=tmp_path, resume=True)
     with pytest.raises(ArgumentError, match=r"resume: got .*images=200 \(now 100\)"):
         run(net(), digits.subset(100), folder=tmp_path, resume=True)
+    flipped = replace(digits, train_images=digits.train_images.flip(3))
+    with pytest.raises(ArgumentError, match=r"resume: got .*checksum="):
+        run(net(), flipped, folder=tmp_path, resume=True)
     wider = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     with pytest.raises(ArgumentError, match=r"checkpoint: got .*with also 0\.weight"):
         run(wider, digits, folder=tmp_path, resume=True)
@@ -252,6 +255,20 @@ def test_fewer_images_than_a_batch_are_one_batch(digits):
     assert result.history[0]["steps"] == 1
 
 
+def test_a_normalisation_over_one_pixel_needs_two_images(digits):
+    model = create_model("mgnet-16", in_channels=1)
+    with pytest.raises(ArgumentError, match="batch_size: got one image"):
+        run(model, digits, replace(QUICK, batch_size=1))
+
+
+@pytest.mark.parametrize(
+    ("change", "got"), [(nn.Module.double, r"torch\.float64"), (lambda m: m.to("meta"), "tensors on 'meta'")]
+)
+def test_weights_that_cannot_be_trained_are_named(digits, change, got):
+    with pytest.raises(ArgumentError, match=f"model: got {got}"):
+        run(change(net()), digits)
+
+
 def test_weight_decay_spares_normalisations_biases_and_roots():
     model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 3))
     model.root, model.roots = nn.Parameter(torch.ones(())), nn.Parameter(torch.ones(4, 1, 1))
@@ -297,6 +314,7 @@ def test_progress_is_a_bar_on_a_terminal(digits, capsys, monkeypatch):
     run(net(), digits, progress=True)
     err = capsys.readouterr().err
     assert "epoch 3/3: 100%" in err
+    assert "epoch 3/3  loss" in err
     assert "loss=" in err
 
 

@@ -170,7 +170,7 @@ def digits(part: Results, pictures: Pictures) -> str:
             "The first test images, and those that are classified wrongly: prediction, not label.",
             chart=True,
         )
-        + commands("vcycle train --model mgnet-16 --data digits", "vcycle show model mgnet-16")
+        + commands("vcycle train --model mgnet-16 --steps 2 2 2 --data digits", "vcycle show model mgnet-16")
     )
 
 

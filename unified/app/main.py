@@ -10,9 +10,11 @@ import contextlib
 import difflib
 import importlib
 import json
+import math
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from ..errors import ArgumentError
 
@@ -73,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options = tyro.cli(module.options(), prog=prog, description=module.__doc__, args=rest, config=style)
         report = module.run(options)
-        print(json.dumps(report) if options.json else module.text(report), flush=True)
+        print(json.dumps(_finite(report)) if options.json else module.text(report), flush=True)
+        return 0 if report.get("ok", True) else 1
     except BrokenPipeError:  # the reader (head, say) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -83,7 +86,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(prog, "interrupted", 130)
     except (RuntimeError, MemoryError, OSError) as error:  # a diverged run, no memory, a full disk
         return _fail(prog, f"{type(error).__name__}: {error}", 1)
-    return 0
+
+
+def _finite(value: Any) -> Any:
+    """The report with null for NaN and infinity, which JSON has not."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _fail(prog: str, message: str, status: int) -> int:

@@ -37,6 +37,8 @@ def run(options: Options) -> dict[str, Any]:
 def _cycle(options: Options) -> dict[str, Any]:
     from ..program import draw, named, work_units
 
+    if options.levels > 12:  # a W-cycle doubles with every level
+        raise ArgumentError("levels", got=options.levels, expected="12 at most", do="see unified.cycle for more")
     program = named(options.name or "V", options.levels)
     ops, cost = [str(op) for op in program], work_units(program)
     legend = "o smooth down, * smooth up, # solve, \\ restrict, / prolong and correct, : interpolate"

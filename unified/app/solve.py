@@ -82,6 +82,7 @@ def run(options: Options) -> dict[str, Any]:
         "device": options.device,
         "smoother": options.smoother,
         "degree": options.degree,
+        "ok": solution.result.ok,
         "result": solution.result.name,
         "message": solution.result.value,
         "method": solution.method,
@@ -117,10 +118,13 @@ def _right_hand_side(options: Options, problem: Any) -> tuple[Any, Any]:
             expected="sine, random, or a .npy file of numbers",
             do="write it by numpy.save",
         ) from None
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"f = {options.f}", got="an .npz archive", expected="a .npy file", do="write it by numpy.save")
     if array.dtype.kind not in "fiu":
         raise DataError(
             f"f = {options.f}", got=f"dtype {array.dtype}", expected="real numbers", do="convert to float64"
         )
+    array = array.astype(np.float64)  # torch knows neither other byte orders nor long double
     return torch.from_numpy(array).to(dtype=problem.dtype, device=problem.device), None
 
 
@@ -138,7 +142,8 @@ def text(report: dict[str, Any]) -> str:
         lines.append(f"{cycle:5}  {residual:17.3e}  {factor}")
         before = residual
     seconds = ", ".join(f"{phase} {value:.3f} s" for phase, value in report["seconds"].items())
-    lines += ["", report["message"], f"rate {report['rate']:.3f} a cycle; {seconds}"]
+    rate = f"rate {report['rate']:.3f} a cycle; " if report["cycles"] else ""
+    lines += ["", report["message"], rate + seconds]
     if report["error"] is not None:
         lines.append(f"largest error against the exact solution of the differential equation: {report['error']:.2e}")
     if report["out"]:

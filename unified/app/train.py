@@ -14,6 +14,8 @@ def options() -> type:
     class Options:
         model: str = "mgnet-16"
         """Its name; `vcycle show models` lists them."""
+        steps: tuple[int, ...] = ()
+        """Smoothing steps of each level, as many levels as numbers; the model's own if not given."""
         data: Literal["digits", "cifar10", "cifar100"] = "digits"
         """The data set; digits needs no file."""
         root: Path | None = None
@@ -35,7 +37,8 @@ def run(options: Any) -> dict[str, Any]:
 
     data = vision.load(options.data, options.root)
     torch.manual_seed(options.config.seed)  # the initial weights
-    model = vision.create_model(options.model, classes=len(data.classes), in_channels=data.image_shape[0])
+    given = {"steps": options.steps} if options.steps else {}
+    model = vision.create_model(options.model, classes=len(data.classes), in_channels=data.image_shape[0], **given)
     folder = options.folder or Path("runs") / f"{options.data}-{options.model}"
     result = vision.fit(model, data, options.config, folder=folder, resume=options.resume)
     return {
