@@ -47,6 +47,7 @@ def test_first_and_second_derivatives(method, batch):
     assert gradgradcheck(nonlinear, inputs, fast_mode=True)
 
 
+@pytest.mark.slow
 def test_every_entry_of_the_jacobians():
     inputs = random(3, 5, wanted=True), random(5, 7, wanted=True)
     assert gradcheck(solver("mg"), inputs)
