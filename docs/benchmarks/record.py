@@ -25,11 +25,14 @@ def _commit() -> str:
     return (_git("rev-parse", "--short", "HEAD") or "unknown") + changed
 
 
+COMMIT = _commit()  # when the run starts: the sources may move on while it computes
+
+
 def write(name: str, results: dict[str, Any]) -> Path:
     """Write docs/results/NAME.json: command, environment, results."""
     script = Path(sys.argv[0])
     command = shlex.join(["python", f"docs/benchmarks/{script.name}", *sys.argv[1:]])
     path = RESULTS / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({"command": command, "commit": _commit(), **environment(), **results}, indent=1) + "\n")
+    path.write_text(json.dumps({"command": command, "commit": COMMIT, **environment(), **results}, indent=1) + "\n")
     return path
