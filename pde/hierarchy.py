@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 
 from unified.errors import ArgumentError
-from unified.multigrid import AbstractLevel, AbstractMultigrid, State, solution
+from unified.multigrid import AbstractLevel, AbstractMultigrid, Level, State, solution
 from unified.program import Op, Program, named
 from unified.smoother import residual
 
@@ -85,7 +85,8 @@ class PoissonMultigrid(AbstractMultigrid):
     def symmetric(self) -> bool:
         """Whether a run from zero is symmetric, as conjugate gradients need it; true if the smoothers are."""
         mirrored = [(_MIRROR.get(op.kind), op.level) for op in reversed(self.program)]
-        return mirrored == list(self.program) and all(getattr(x, "post_is_pre", True) for x in self.levels)
+        pairs = (level.smoothers for level in self.levels if isinstance(level, Level))
+        return mirrored == list(self.program) and all(pre is post for pre, post in pairs)
 
     def with_program(self, program: Program) -> PoissonMultigrid:
         """The same levels, run by another program."""

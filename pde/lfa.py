@@ -131,13 +131,12 @@ def _level(level: nn.Module, theta: Tensor) -> Level:
         raise ArgumentError(
             "mg", got=type(level).__name__, expected="composed levels of stencils", do='use level="composed"'
         )
-    post = level.pre_smoother if level.post_is_pre else level.post_smoother
     A = Multiply(symbol(level.A.stencil, theta))
     if not isinstance(level.R, StencilConv) or not isinstance(level.P, StencilTranspose):
-        return Level(A, level.pre_smoother, post)
+        return Level(A, *level.smoothers)
     ndim = theta.shape[-1]
     R, P = symbol(level.R.stencil, theta), symbol(level.P.stencil, theta).conj() / 2**ndim
-    return Level(A, level.pre_smoother, post, R=Gather(R, ndim), P=Scatter(P, ndim))
+    return Level(A, *level.smoothers, R=Gather(R, ndim), P=Scatter(P, ndim))
 
 
 @final

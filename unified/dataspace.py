@@ -27,7 +27,7 @@ class DataSpaceLevel(AbstractLevel):
 
     def __init__(self, level: Level) -> None:
         super().__init__()
-        parts = {"pre": level.pre_smoother, "post": level.post_smoother, "solve": level.solver}
+        parts = dict(zip(("pre", "post", "solve"), (*level.smoothers, level.solver), strict=True))
         for name, part in parts.items():
             exact = part is None or (name == "solve" and not isinstance(part, Relaxation))
             if not exact and (not isinstance(part, Relaxation) or len(part.tau)):
@@ -40,11 +40,10 @@ class DataSpaceLevel(AbstractLevel):
         return self.level.A
 
     def pre(self, state: State) -> State:
-        return self._relax(self.level.pre_smoother, state)
+        return self._relax(self.level.smoothers[0], state)
 
     def post(self, state: State) -> State:
-        level = self.level
-        return self._relax(level.pre_smoother if level.post_is_pre else level.post_smoother, state)
+        return self._relax(self.level.smoothers[1], state)
 
     def _relax(self, smoother: AbstractSmoother | None, state: State) -> State:
         if isinstance(smoother, Relaxation):

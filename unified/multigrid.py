@@ -87,11 +87,16 @@ class Level(AbstractLevel):
         self.post_smoother = None if post is pre else post
         self.R, self.Pi, self.P, self.interpolation, self.solver = R, Pi, P, interpolation, solve
 
+    @property
+    def smoothers(self) -> tuple[AbstractSmoother | None, AbstractSmoother | None]:
+        """Those of the way down and up, as given: one object where one was given for both."""
+        return self.pre_smoother, self.pre_smoother if self.post_is_pre else self.post_smoother
+
     def pre(self, state: State) -> State:
-        return self._smooth(self.pre_smoother, state)
+        return self._smooth(self.smoothers[0], state)
 
     def post(self, state: State) -> State:
-        return self._smooth(self.pre_smoother if self.post_is_pre else self.post_smoother, state)
+        return self._smooth(self.smoothers[1], state)
 
     def solve(self, state: State) -> State:
         return self._smooth(_needed("solve", self.solver), state)
