@@ -3,6 +3,10 @@ from .adjoint import GradientWarning as GradientWarning
 from .coarse import DirectSolve as DirectSolve
 from .hierarchy import PoissonMultigrid as PoissonMultigrid
 from .krylov import conjugate_gradients as conjugate_gradients
+from .learned import Learned as Learned
+from .learning import learn as learn
+from .mixed import single as single
+from .operators import Diffusion as Diffusion
 from .plots import plot_convergence as plot_convergence
 from .plots import plot_hierarchy as plot_hierarchy
 from .plots import plot_spectrum as plot_spectrum

@@ -1,22 +1,25 @@
 """Derivatives of a solve by one more solve: the implicit function theorem, for a symmetric A.
 
-`u = A⁻¹ f` gives `du = A⁻¹ df` (forward mode) and `grad_f = A⁻ᵀ grad_u = A⁻¹ grad_u` (reverse mode): the same
-solve with another right-hand side, from zero. It is differentiable again, so derivatives of every order exist.
-Nothing is saved on the way: memory does not grow with the cycles.
+`A u = f` gives `A du = df - dA u` (forward mode); with `A v = grad_u`, grad_f is v and the gradient by a coefficient
+of A is `-vᵀ (∂A) u` (reverse mode). Each is one solve with another right-hand side, from zero, which is differentiable
+again, so derivatives of every order exist. Of the cycles nothing is saved: memory does not grow with them.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
 import torch
 from torch import Tensor
 
+from unified.errors import ArgumentError
 from unified.solution import Result
+
+from .operators import Diffusion
 
 
 @final
@@ -37,44 +40,113 @@ class GradientWarning(UserWarning):
     """A derivative of `pde.solve` is less exact than asked for: its own solve did not converge."""
 
 
+def implicit(f: Tensor, start: Tensor, run: Run, again: Run, A: Diffusion | None) -> tuple[Tensor, Outcome]:
+    """run(f, start), with derivatives by f and the coefficients of A from `again`; none by the start.
+
+    A: the operator that is solved with, where its coefficients may have derivatives; None where they are numbers.
+    """
+    out: tuple[Tensor, Outcome] = Implicit.apply(f, start, run, again, A, *_coefficients(A))
+    return out
+
+
+def _coefficients(A: Diffusion | None) -> list[Tensor]:
+    if A is None:
+        return []
+    return [*A.edges.values(), *([] if A.reaction is None else [A.reaction])]
+
+
+def _operator(A: Diffusion, coefficients: Sequence[Tensor]) -> Diffusion:
+    """The operator of A's kind with other coefficients."""
+    edges = dict(zip(A.directions, coefficients, strict=False))
+    reaction = coefficients[-1] if len(coefficients) > len(edges) else None
+    return Diffusion(A.shape, edges, reaction, periodic=A.periodic)
+
+
 @final
 class Implicit(torch.autograd.Function):
-    """`apply(f, start, run, again)`: run(f, start), its derivatives by `again`, none to the start.
+    """`apply(f, start, run, again, A, *coefficients of A)`, see `implicit`.
 
     Under torch.func.vmap the mapped dimension joins the batch: one solve, and one outcome, for all.
     """
 
     @staticmethod
-    def forward(f: Tensor, start: Tensor, run: Run, again: Run) -> tuple[Tensor, Outcome]:
+    def forward(
+        f: Tensor, start: Tensor, run: Run, again: Run, A: Diffusion | None, *coefficients: Tensor
+    ) -> tuple[Tensor, Outcome]:
         return run(f, start)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: object) -> None:
-        ctx.again = inputs[-1]
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Outcome]) -> None:
+        _, _, _, ctx.again, ctx.A, *coefficients = inputs
+        if coefficients:
+            ctx.save_for_backward(output[0], *coefficients)
+            ctx.save_for_forward(output[0], *coefficients)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: None) -> tuple[Tensor | None, ...]:
-        return _another("adjoint", ctx.again, grad), None, None, None
+        if ctx.A is None:
+            return _another("adjoint", ctx.again, grad, None), None, None, None, None
+        u, *coefficients = ctx.saved_tensors
+        A = _operator(ctx.A, coefficients)
+        v = _another("adjoint", ctx.again, grad, A)
+        by_entry = [*A.edge_gradients(u, v).values(), u * v]
+        needed = ctx.needs_input_grad[5:]
+        grads = (
+            -entry.sum_to_size(x.shape) if wanted else None
+            for entry, x, wanted in zip(by_entry, coefficients, needed, strict=False)
+        )
+        return v, None, None, None, None, *grads
 
     @staticmethod
-    def jvp(ctx: Any, df: Tensor, *_: object) -> tuple[Tensor, None]:
-        return _another("tangent", ctx.again, df), None
+    def jvp(ctx: Any, df: Any, *others: Any) -> tuple[Tensor, None]:
+        if ctx.A is None:
+            return _another("tangent", ctx.again, df, None), None
+        u, *coefficients = ctx.saved_tensors
+        changes = [torch.zeros_like(x) if d is None else d for x, d in zip(coefficients, others[4:], strict=True)]
+        change = _operator(ctx.A, changes)(u)
+        rhs = -change if df is None else df - change
+        return _another("tangent", ctx.again, rhs, _operator(ctx.A, coefficients)), None
 
     @staticmethod
     def vmap(
-        info: Any, in_dims: tuple[int | None, ...], f: Tensor, start: Tensor, run: Run, again: Run
+        info: Any,
+        in_dims: tuple[int | None, ...],
+        f: Tensor,
+        start: Tensor,
+        run: Run,
+        again: Run,
+        A: Diffusion | None,
+        *coefficients: Tensor,
     ) -> tuple[tuple[Tensor, Outcome], tuple[int, None]]:
+        if any(dim is not None for dim in in_dims[5:]):
+            raise ArgumentError(
+                "a, c",
+                got="fields inside torch.func.vmap",
+                expected="plain tensors: the hierarchy is built from their numbers",
+                do="give a batch of fields, (B, *cells), to one problem",
+            )
         f, start = (
             x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
             for x, dim in zip((f, start), in_dims, strict=False)
         )
-        u, outcome = Implicit.apply(f.flatten(0, 1), start.flatten(0, 1), run, again)
+        if A is not None and any(x.ndim > A.ndim and x.shape[0] > 1 for x in coefficients):
+            # each member of a batch has its own coefficients: one solve after the other
+            solved = [Implicit.apply(*pair, run, again, A, *coefficients) for pair in zip(f, start, strict=True)]
+            worst = max((outcome for _, outcome in solved), key=lambda outcome: outcome.residuals[-1])
+            return (torch.stack([u for u, _ in solved]), worst), (0, None)
+        u, outcome = Implicit.apply(f.flatten(0, 1), start.flatten(0, 1), run, again, A, *coefficients)
         return (u.reshape(f.shape), outcome), (0, None)
 
 
-def _another(kind: str, again: Run, f: Tensor) -> Tensor:
-    """A⁻¹ f; the user has no `Solution` of it to look at, so a failure is told here."""
-    u, outcome = Implicit.apply(f, torch.zeros_like(f), again, again)
+def _another(kind: str, again: Run, f: Tensor, A: Diffusion | None) -> Tensor:
+    """A⁻¹ f."""
+    u, outcome = implicit(f, torch.zeros_like(f), again, again, A)
+    tell(kind, outcome)
+    return u
+
+
+def tell(kind: str, outcome: Outcome) -> None:
+    """Warn of a solve for a derivative that did not converge: the user has no `Solution` of it to look at."""
     if not outcome.result.ok:
         finite = math.isfinite(outcome.residuals[0])
         warnings.warn(
@@ -82,6 +154,5 @@ def _another(kind: str, again: Run, f: Tensor) -> Tensor:
             f"residual of {outcome.residuals[-1]:.0e}, with the rtol, max_cycles and method of the solve itself: "
             + (outcome.result.value if finite else "what came in is not finite; look at the loss"),
             GradientWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    return u

@@ -34,11 +34,16 @@ def instance(name: str, value: object, kind: type, do: str) -> None:
 def finite(name: str, x: Tensor, *, got: str, do: str) -> None:
     """x holds neither NaN nor infinity."""
 
-    def look(values: Tensor) -> None:
+    def see(values: Tensor) -> None:
         if not torch.isfinite(values).all():
             raise ArgumentError(name, got=got, expected="finite values", do=do)
 
-    _Look.apply(x.detach(), look)
+    look(x, see)
+
+
+def look(x: Tensor, see: Callable[[Tensor], None]) -> None:
+    """Show the numbers of x, those of a whole mapped batch under torch.func.vmap: (..., *shape of x)."""
+    _Look.apply(x.detach(), see)
 
 
 @final

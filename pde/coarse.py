@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import final
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from unified.errors import ArgumentError
 from unified.smoother import AbstractSmoother, TensorMap
 
-from .problems import Poisson
+from .operators import Diffusion
 
 LIMIT = 32**2
 
@@ -20,24 +20,47 @@ LIMIT = 32**2
 class DirectSolve(AbstractSmoother):
     """`u = A⁻¹ f` with the dense inverse, made once in float64: one product for a whole batch, with autograd.
 
-    At the sizes allowed the condition number is at most 4·10⁵ (a line), 441 on a square: accurate enough.
-    f: (B, C, *grid) of the problem -> u: the same; the u that comes in is not read.
+    A: an operator of at most 1024 points. singular: its null space is the constants; u is then the solution of mean
+    zero for f less its mean. f: (B, C, *grid) -> u: the same; the u that comes in is not read.
     """
 
     inverse: Tensor
 
-    def __init__(self, problem: Poisson) -> None:
+    def __init__(self, A: Diffusion, *, singular: bool = False) -> None:
         super().__init__()
-        if problem.unknowns > LIMIT:
+        size = math.prod(A.shape)
+        if size > LIMIT:
             raise ArgumentError(
-                "shape",
-                got=f"{problem.shape} unknowns on the coarsest level",
+                "coarsest",
+                got=f"{A.shape} points on the coarsest level",
                 expected=f"at most {LIMIT} in all",
-                do="use m·2^k - 1 points an axis, which halve k times",
+                do="use coarsest=9",
             )
-        inverse = torch.from_numpy(np.linalg.inv(problem.to_scipy().toarray()))
-        self.register_buffer("inverse", inverse.to(problem.device, problem.dtype), persistent=False)
+        like = next(iter(A.edges.values()))
+        basis = torch.eye(size, dtype=like.dtype, device=like.device).reshape(size, *A.shape)
+        # (B, size, size); a batch of coefficients makes a batch of matrices
+        matrix = A(basis).reshape(-1, size, size).double()
+        # D^-1/2 A D^-1/2 has a diagonal of ones: jumping coefficients leave its condition number moderate
+        scale = matrix.diagonal(dim1=-2, dim2=-1).clamp(min=torch.finfo(torch.float64).tiny).rsqrt()
+        if size == 1 and singular:
+            inverse = torch.zeros_like(matrix)
+        elif singular:
+            inverse = _pseudo_inverse(matrix)
+        else:
+            inverse = torch.linalg.inv(scale[:, :, None] * matrix * scale[:, None]) * scale[:, :, None] * scale[:, None]
+        self.register_buffer("inverse", inverse.to(like.dtype), persistent=False)
 
     def forward(self, A: TensorMap, u: Tensor | None, f: Tensor) -> Tensor:
-        size = self.inverse.shape[0]
-        return (f.reshape(-1, size) @ self.inverse).reshape(f.shape)  # symmetric: the side does not matter
+        size = self.inverse.shape[-1]
+        flat = f.reshape(f.shape[0], -1, size)
+        if self.inverse.shape[0] == 1:
+            return (flat @ self.inverse[0]).reshape(f.shape)  # symmetric: the side does not matter
+        return (flat @ self.inverse).reshape(f.shape)
+
+
+def _pseudo_inverse(matrix: Tensor) -> Tensor:
+    """Of symmetric matrices whose null space is the constants: (B, N, N)."""
+    size = matrix.shape[-1]
+    mean = torch.full_like(matrix[:1], 1 / size)
+    shift = matrix.diagonal(dim1=-2, dim2=-1).amax(-1)[:, None, None]
+    return torch.linalg.inv(matrix + shift * mean) - mean / shift

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import final
+from typing import cast, final
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from unified.multigrid import AbstractLevel, AbstractMultigrid, Level, State, so
 from unified.program import Op, Program, named
 from unified.smoother import residual
 
+from .coarsening import Grid
+from .nonlinear import Nonlinear
+from .operators import Diffusion
 from .problems import Poisson
 
 PROGRAMS = ("V", "W", "F", "fmg", "backslash")
@@ -31,19 +34,23 @@ class PoissonMultigrid(AbstractMultigrid):
 
     def __init__(
         self,
-        problems: Sequence[Poisson],
+        problem: Poisson,
+        grids: Sequence[Grid],
         levels: Sequence[AbstractLevel],
         program: Sequence[Op],
         *,
         parts: str,
         level: str,
+        mirrored: bool,
     ) -> None:
         super().__init__(levels, program)
-        self.problems, self.parts, self.level = tuple(problems), parts, level
+        self.problem, self.grids = problem, tuple(grids)
+        self.parts, self.level, self.mirrored = parts, level, mirrored
 
     @property
-    def problem(self) -> Poisson:
-        return self.problems[0]
+    def A(self) -> Diffusion | Nonlinear:
+        """The operator of the finest level."""
+        return cast(Level, self.levels[0]).A  # type: ignore[return-value]
 
     def encode(self, *inputs: Tensor) -> State:
         if len(inputs) not in (1, 2):
@@ -65,16 +72,18 @@ class PoissonMultigrid(AbstractMultigrid):
             raise ArgumentError(
                 "u", got="a start", expected="none: nested iteration begins anew", do="use improve(u, f)"
             )
+        if u is None and self.problem.g is not None:
+            u = torch.zeros_like(f)  # None is the zero of a linear problem: A(0) = 0
         return State(u, f)
 
     def decode(self, states: list[State]) -> Tensor:
         return solution(states[0])
 
     def improve(self, u: Tensor | None, f: Tensor) -> Tensor:
-        """A better u: one run. Nested iteration begins anew, so it runs on the residual equation."""
-        if u is None:
+        """A better u: one run. Nested iteration begins anew: on the residual equation, or where there is none on f."""
+        if u is None or (self.nested and self.problem.g is not None):
             return self(f)
-        return u + self(residual(self.levels[0].A, u, f)) if self.nested else self(f, u)
+        return u + self(residual(self.A, u, f)) if self.nested else self(f, u)
 
     @property
     def nested(self) -> bool:
@@ -83,18 +92,24 @@ class PoissonMultigrid(AbstractMultigrid):
 
     @property
     def symmetric(self) -> bool:
-        """Whether a run from zero is symmetric, as conjugate gradients need it; true if the smoothers are."""
+        """Whether a run from zero is linear and symmetric, as conjugate gradients need it, if the smoothers are."""
+        if self.problem.g is not None:
+            return False
         mirrored = [(_MIRROR.get(op.kind), op.level) for op in reversed(self.program)]
-        pairs = (level.smoothers for level in self.levels if isinstance(level, Level))
-        return mirrored == list(self.program) and all(pre is post for pre, post in pairs)
+        return self.mirrored and mirrored == list(self.program)
 
     def with_program(self, program: Program) -> PoissonMultigrid:
         """The same levels, run by another program."""
-        return PoissonMultigrid(self.problems, list(self.levels), program, parts=self.parts, level=self.level)
+        levels = [level for level in self.levels if isinstance(level, AbstractLevel)]
+        how = {"parts": self.parts, "level": self.level}
+        return PoissonMultigrid(self.problem, self.grids, levels, program, mirrored=self.mirrored, **how)
 
     def aspreconditioner(self) -> LinearOperator:
         """One run from zero as a SciPy operator on flat vectors, for scipy.sparse.linalg.cg and its like."""
         problem = self.problem
+        if problem.batch > 1 or problem.g is not None:
+            got = "a nonlinear problem" if problem.g else f"a batch of {problem.batch} coefficients"
+            raise ArgumentError("problem", got=got, expected="one linear operator", do="make a problem for each")
 
         @torch.no_grad()
         def apply(x: np.ndarray) -> np.ndarray:
@@ -110,12 +125,12 @@ class PoissonMultigrid(AbstractMultigrid):
     @property
     def operator_complexity(self) -> float:
         """Entries of the matrices of all levels over those of the finest."""
-        return sum(problem.nnz for problem in self.problems) / self.problem.nnz
+        return sum(grid.nnz for grid in self.grids) / self.grids[0].nnz
 
     @property
     def grid_complexity(self) -> float:
         """Unknowns of all levels over those of the finest."""
-        return sum(problem.unknowns for problem in self.problems) / self.problem.unknowns
+        return sum(grid.unknowns for grid in self.grids) / self.problem.unknowns
 
     def __repr__(self) -> str:
         def row(*cells: object) -> str:
@@ -124,7 +139,7 @@ class PoissonMultigrid(AbstractMultigrid):
         def grid(values: Sequence[float]) -> str:
             return " x ".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in values)
 
-        rows = [row(i, grid(p.shape), p.unknowns, grid(p.h)) for i, p in enumerate(self.problems)]
+        rows = [row(i, grid(p.shape), p.unknowns, grid(p.h)) for i, p in enumerate(self.grids)]
         head = f"PoissonMultigrid: {self.program_name}, {self.parts}, {self.level} levels"
         tail = f"grid complexity {self.grid_complexity:.3f}, operator complexity {self.operator_complexity:.3f}"
         return "\n".join([head, row("level", "grid", "unknowns", "spacing"), *rows, tail])
@@ -132,5 +147,5 @@ class PoissonMultigrid(AbstractMultigrid):
     @property
     def program_name(self) -> str:
         """V, W, ..., or what else it is."""
-        names = (name for name in PROGRAMS if named(name, len(self.problems)) == self.program)
+        names = (name for name in PROGRAMS if named(name, len(self.grids)) == self.program)
         return next(names, f"a program of {len(self.program)} ops")

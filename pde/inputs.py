@@ -7,12 +7,14 @@ import math
 from collections.abc import Mapping
 from numbers import Real
 
+import torch
 from torch import Tensor
 
 from unified.errors import ArgumentError
 
-from . import checks
+from . import checks, memory
 from .hierarchy import PoissonMultigrid
+from .mixed import Mixed, single
 from .problems import Poisson
 from .setup import multigrid
 
@@ -24,8 +26,16 @@ def check_stopping(rtol: float, max_cycles: int) -> None:
     checks.whole("max_cycles", max_cycles, least=1, usual=50)
 
 
+def check_nonlinear(problem: Poisson, method: str, precision: str) -> None:
+    """What needs a linear problem has one."""
+    for name, value, linear, do in (("method", method, "pcg", "fmg"), ("precision", precision, "mixed", "problem")):
+        if problem.g is not None and value == linear:
+            got = f'"{value}", for a nonlinear problem'
+            raise ArgumentError(name, got=got, expected="one for problems without g", do=f'use {name}="{do}"')
+
+
 def batch(name: str, x: Tensor, problem: Poisson) -> Tensor:
-    """x, of shape (*grid), (B, *grid) or (B, 1, *grid), as (B, 1, *grid)."""
+    """x, of shape (*grid), (B, *grid) or (B, 1, *grid), as (B, 1, *grid); one for many coefficients is repeated."""
     checks.instance(name, x, Tensor, "use torch.as_tensor")
     grid = problem.shape
     extra = tuple(x.shape[: max(x.ndim - problem.ndim, 0)])
@@ -36,8 +46,18 @@ def batch(name: str, x: Tensor, problem: Poisson) -> Tensor:
     for got, want, word in ((x.dtype, problem.dtype, problem.dtype), (x.device, problem.device, f'"{problem.device}"')):
         if got != want:
             raise ArgumentError(name, got=got, expected=f"{want}, as the problem", do=f"use {name}.to({word})")
+    memory.check(problem, math.prod(extra))  # before anything is allocated
     checks.finite(name, x, got="NaN or infinity", do=f"look at torch.isfinite({name})")
-    return x.reshape(-1, 1, *grid)
+    x = x.reshape(-1, 1, *grid)
+    if problem.batch > 1 and x.shape[0] not in (1, problem.batch):
+        want = f"1 or {problem.batch}, as the problem's coefficients"
+        raise ArgumentError(name, got=f"a batch of {x.shape[0]}", expected=want, do=f"give each field its {name}")
+    return x.expand(problem.batch, *x.shape[1:]) if problem.batch > 1 else x
+
+
+def shape_of_solution(f: Tensor, rhs: Tensor) -> tuple[int, ...]:
+    """That of f, or a batch's where one f meets a batch of coefficients."""
+    return tuple(f.shape) if f.numel() == rhs.numel() else (rhs.shape[0], *rhs.shape[2:])
 
 
 def for_each(name: str, x: Tensor, f: Tensor, problem: Poisson) -> Tensor:
@@ -48,6 +68,25 @@ def for_each(name: str, x: Tensor, f: Tensor, problem: Poisson) -> Tensor:
             name, got=f"a batch of {x.shape[0]}", expected=f"1 or {f.shape[0]}, as f", do=f"give one {name}"
         )
     return x.expand_as(f)
+
+
+def cycle(
+    problem: Poisson, precision: str, mg: PoissonMultigrid | None, options: Mapping[str, object]
+) -> PoissonMultigrid | Mixed:
+    """The hierarchy given, if it fits, or a new one; for mixed precision in float32, under a float64 residual."""
+    if precision == "problem":
+        return hierarchy(problem, mg, options)
+    if problem.dtype != torch.float64:
+        got = f"mixed, for a problem in {problem.dtype}"
+        raise ArgumentError("precision", got=got, expected="a problem in torch.float64", do='use precision="problem"')
+    with torch.no_grad():
+        A = problem.operator()
+    return Mixed(hierarchy(single(problem), mg, options), A)
+
+
+def level_of(cycle: PoissonMultigrid | Mixed) -> str:
+    """How its levels are computed."""
+    return (cycle.mg if isinstance(cycle, Mixed) else cycle).level
 
 
 def hierarchy(problem: Poisson, mg: PoissonMultigrid | None, options: Mapping[str, object]) -> PoissonMultigrid:

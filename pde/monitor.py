@@ -17,18 +17,20 @@ GROWTH = 100.0  # above the smallest residual so far: divergence
 
 @final
 class Monitor:
-    """Relative residuals `‖f - A u‖₂/‖f‖₂` of each right-hand side, recomputed in float64 for every dtype.
+    """Relative residuals `‖f - A u‖₂/‖f - A 0‖₂` of each right-hand side, recomputed in float64 for every dtype.
 
-    f: (B, C, *grid). An f that is zero counts with its absolute residual. radius: λmax of A, for the rounding
-    floor `eps λmax ‖u‖/‖f‖`: what rounding u alone leaves as a residual.
+    f: (B, C, *grid); for a linear A the unit is ‖f‖. Where it is zero the residual itself counts. radius: λmax of A,
+    for the rounding floor `eps λmax ‖u‖/‖f‖`: what rounding u alone leaves as a residual.
     """
 
     def __init__(self, A: TensorMap, f: Tensor, *, radius: float, rtol: float) -> None:
         self.A, self.rtol = A, rtol
         self.f = f.detach().double()
-        largest = self.f.flatten(1).abs().amax(1).reshape(-1, *[1] * (f.ndim - 1))
+        with torch.no_grad():
+            unit = residual(A, torch.zeros_like(self.f), self.f)
+        largest = unit.flatten(1).abs().amax(1).reshape(-1, *[1] * (f.ndim - 1))
         self.scale = torch.where(largest == 0, 1, largest)  # so that no square overflows or underflows
-        self.size = self._norm(self.f)
+        self.size = self._norm(unit)
         self.size[self.size == 0] = 1
         self.unit = torch.finfo(f.dtype).eps * radius
         self.residuals: list[float] = []

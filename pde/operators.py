@@ -1,76 +1,268 @@
-"""The (2d+1)-point Laplacian on a uniform grid: as a stencil, as a sparse matrix, and its spectrum.
+"""The discrete operator of every level: a sum over pairs of neighbours.
 
-`(A u)_i = Σ_axes (2 u_i - u_{i-1} - u_{i+1}) / h²`: positive definite, row i in the units of f.
+    (A u)_i = Σ_j e_ij (u_i - u_j) + c_i u_i
+
+Symmetric, and exact on constants: where nothing but the edges e acts, they are the null space. A 5-point or 7-point
+stencil has edges along the axes; a compact or a Galerkin operator along the diagonals too. Stored are the edges of
+each direction once, so half a stencil; one number serves where all are equal.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import EllipsisType
+from typing import final
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from unified.transfer import StencilConv
+from unified.errors import ArgumentError
+
+Direction = tuple[int, ...]  # to a neighbour: -1, 0 or 1 an axis, the first other than 0 positive
+Window = tuple[EllipsisType | slice, ...]
+Edges = Mapping[Direction, Tensor]
 
 
-def laplacian_stencil(spacing: Sequence[float]) -> Tensor:
-    """The stencil of -Δ, shape (3,) * ndim, float64.
+def directions(ndim: int) -> list[Direction]:
+    """Half of the 3^d - 1 neighbours: from each pair of opposite ones that with a positive first step.
 
-    >>> laplacian_stencil([1.0])
-    tensor([-1.,  2., -1.], dtype=torch.float64)
+    >>> directions(2)
+    [(0, 1), (1, -1), (1, 0), (1, 1)]
     """
-    ndim = len(spacing)
-    stencil = torch.zeros((3,) * ndim, dtype=torch.float64)
-    for axis, h in enumerate(spacing):
-        for offset, weight in ((0, -1.0), (1, 2.0), (2, -1.0)):
-            at = [1] * ndim
-            at[axis] = offset
-            stencil[tuple(at)] += weight / h**2
-    return stencil
+    return [d for d in itertools.product((-1, 0, 1), repeat=ndim) if d > (0,) * ndim]
 
 
-def laplacian(spacing: Sequence[float]) -> StencilConv:
-    """-Δ with zero Dirichlet values: (B, C, *grid) -> (B, C, *grid)."""
-    return StencilConv(laplacian_stencil(spacing), padding=1)
+@final
+class Diffusion(nn.Module):
+    """`A u = -∇·(a ∇u) + c u`, discretised: (B, C, *grid) -> (B, C, *grid), zero beyond the grid or periodic.
 
-
-def laplacian_of_closed_grid(spacing: Sequence[float]) -> StencilConv:
-    """-Δ of a grid with its boundary, at the interior points: (..., n1 + 2, n2 + 2) -> (..., n1, n2)."""
-    return StencilConv(laplacian_stencil(spacing))
-
-
-def laplacian_csr(shape: Sequence[int], spacing: Sequence[float]) -> sp.csr_array:
-    """-Δ with zero Dirichlet values as a sparse matrix, points in C order: a Kronecker sum of the axes."""
-    total = sp.csr_array((1, 1))
-    for n, h in zip(shape, spacing, strict=True):
-        line = sp.diags_array([2.0, -1.0, -1.0], offsets=[0, -1, 1], shape=(n, n)) / h**2
-        total = sp.kron(total, sp.eye_array(n)) + sp.kron(sp.eye_array(total.shape[0]), line)
-    return sp.csr_array(total)
-
-
-def laplacian_nnz(shape: Sequence[int]) -> int:
-    """Entries of that matrix that are not zero."""
-    size = math.prod(shape)
-    return size + sum(2 * (size - size // n) for n in shape)
-
-
-def laplacian_eigenvalues(shape: Sequence[int], spacing: Sequence[float], *, most: int = 2**20) -> np.ndarray:
-    """Its eigenvalues, `Σ 4/h² sin²(πj / 2(n+1))` with j = 1..n on each axis, in increasing order.
-
-    Of a matrix with more than `most`, those of evenly spread j, the first and the last among them.
+    edges: for each direction a tensor that broadcasts to (B, C, *pairs), where an axis of n points has n pairs for
+    step 0 and n + 1 for step 1 or -1: pair k joins points k - 1 and k, where -1 and n are the zeros beyond (or the
+    other end, whose pairs 0 and n are one). An edge to a Neumann side is zero. reaction: c, broadcasting to
+    (B, C, *grid); None is zero. periodic: for each axis.
     """
-    total = np.zeros(1)
-    line = max(shape) if math.prod(shape) <= most else int(most ** (1 / len(shape)))
-    for n, h in zip(shape, spacing, strict=True):
-        j = np.linspace(1, n, min(n, line)).round()
-        total = np.add.outer(total, 4 / h**2 * np.sin(np.pi * j / (2 * (n + 1))) ** 2).ravel()
-    return np.sort(total)
+
+    reaction: Tensor | None
+
+    def __init__(
+        self, shape: Sequence[int], edges: Edges, reaction: Tensor | None = None, *, periodic: Sequence[bool]
+    ) -> None:
+        super().__init__()
+        self.shape, self.periodic, self.directions = tuple(shape), tuple(periodic), tuple(edges)
+        for direction, e in edges.items():
+            self.register_buffer(_name(direction), e, persistent=False)
+        self.register_buffer("reaction", reaction, persistent=False)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def edges(self) -> dict[Direction, Tensor]:
+        return {direction: getattr(self, _name(direction)) for direction in self.directions}
+
+    def forward(self, u: Tensor) -> Tensor:
+        return self.closed(self.extend(u), u)
+
+    def extend(self, u: Tensor) -> Tensor:
+        """With one more point on every side, zero or the other end's: (..., *grid) -> (..., *(grid + 2))."""
+        for axis, periodic in enumerate(reversed(self.periodic)):
+            pad = [0, 0] * axis + [1, 1]
+            if periodic:
+                n, at = u.shape[-1 - axis], -1 - axis
+                u = torch.cat([u.narrow(at, n - 1, 1), u, u.narrow(at, 0, 1)], at)
+            else:
+                u = F.pad(u, pad)
+        return u
+
+    def closed(self, u: Tensor, inside: Tensor | None = None) -> Tensor:
+        """A of a grid function with one more point on every side, at the grid: (..., *(grid + 2)) -> (..., *grid)."""
+        inside = u[self._window((1,) * self.ndim)] if inside is None else inside
+        out: Tensor | None = None if self.reaction is None else self.reaction * inside
+        for direction, e in self.edges.items():
+            flux = (u[self._ends(direction, 1)] - u[self._ends(direction, -1)]) * e
+            d = flux[self._pairs(direction, 0)] - flux[self._pairs(direction, 1)]
+            out = d if out is None else out + d
+        assert out is not None
+        return out
+
+    def edge_gradients(self, u: Tensor, v: Tensor) -> dict[Direction, Tensor]:
+        """∂(vᵀ A u)/∂e of each direction, not yet summed over what e is shared by."""
+        u, v = self.extend(u), self.extend(v)
+        out = {}
+        for direction in self.directions:
+            tail, head = self._ends(direction, -1), self._ends(direction, 1)
+            product = (u[head] - u[tail]) * (v[head] - v[tail])
+            for axis, (step, n, periodic) in enumerate(zip(direction, self.shape, self.periodic, strict=True)):
+                if step and periodic:  # pairs 0 and n are one, which counts once
+                    dim = axis - self.ndim
+                    once = product.narrow(dim, 0, n)
+                    product = torch.cat([once, torch.zeros_like(product.narrow(dim, n, 1))], dim)
+            out[direction] = product
+        return out
+
+    def _window(self, start: Sequence[int], extra: Sequence[int] | None = None) -> Window:
+        extra = extra or (0,) * self.ndim
+        slices = (slice(s, s + n + x) for s, n, x in zip(start, self.shape, extra, strict=True))
+        return (..., *slices)
+
+    def _ends(self, direction: Direction, end: int) -> Window:
+        """Where pairs begin (-1) or end (1), in the extended grid."""
+        start = [1 if step == 0 else int(step == end) for step in direction]
+        return self._window(start, [abs(step) for step in direction])
+
+    def _pairs(self, direction: Direction, end: int) -> Window:
+        """The pairs that end (0) or begin (1) at each point."""
+        return self._window([0 if step == 0 else end if step == 1 else 1 - end for step in direction])
+
+    def at_points(self, e: Tensor, direction: Direction, end: int) -> Tensor:
+        """Of a tensor over pairs, those that end (0) or begin (1) at each point; an axis of one number stays so."""
+        for axis, (step, n) in enumerate(zip(direction, self.shape, strict=True), start=-self.ndim):
+            if step and e.ndim >= -axis and e.shape[axis] == n + 1:
+                e = e.narrow(axis, end if step == 1 else 1 - end, n)
+        return e
+
+    def _row_sums(self, values: Mapping[Direction, Tensor], start: Tensor | None) -> Tensor:
+        out = torch.zeros((1,) * self.ndim) if start is None else start
+        for direction, e in values.items():
+            if all(
+                n == 1 and periodic
+                for n, periodic, step in zip(self.shape, self.periodic, direction, strict=True)
+                if step
+            ):
+                continue  # a point that is its own neighbour
+            for end in (0, 1):
+                out = out.to(e) + self.at_points(e, direction, end)
+        return out
+
+    @property
+    def diagonal(self) -> Tensor:
+        """A_ii: broadcasts to (B, C, *grid), an axis along which it is one number having size 1."""
+        return self._row_sums(self.edges, self.reaction)
+
+    @property
+    def l1_diagonal(self) -> Tensor:
+        """D̃ >= D, row by row, such that Gershgorin bounds λmax(D̃⁻¹A) by 2: what smoothers take their steps in units of.
+
+        D itself where no edge is negative. A Galerkin operator has some that are, in a few rows, and one bound of
+        D⁻¹A for all would shorten the steps everywhere (Baker, Falgout, Kolev & Yang 2011, l1 smoothers; theirs is
+        twice this). Broadcasts as `diagonal`.
+        """
+        diagonal = self.diagonal
+        return diagonal if self._uniform else torch.maximum(diagonal, (diagonal + self._others) / 2)
+
+    @property
+    def _uniform(self) -> bool:
+        """Whether the stencil is one for all points. A single point may lie between unequal gaps."""
+        return self.diagonal.numel() == 1 and all(e.numel() == 1 for e in self.edges.values())
+
+    @property
+    def _others(self) -> Tensor:
+        """Σ_j |a_ij|, j ≠ i, and edges to zeros beyond the grid."""
+        return self._row_sums({d: e.abs() for d, e in self.edges.items()}, None)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Upper bounds of λmax of A and of D̃⁻¹A; the eigenvalue itself where the stencil is one for all points.
+
+        Else Gershgorin's: the largest sum of a row's absolute values.
+        """
+        diagonal = self.diagonal
+        if self._uniform and float(diagonal) > 0:
+            largest = float(self.eigenvalues(np.ix_(*map(_end_cosines, self.shape, self.periodic))).max())
+            return largest, largest / float(diagonal)
+        rows = diagonal + self._others
+        return float(rows.max()), float((rows / self.l1_diagonal).max())
+
+    @property
+    def nnz(self) -> int:
+        """Entries of the matrix, where no edge is zero."""
+        lines = list(zip(self.shape, self.periodic, strict=True))
+        pairs = (
+            math.prod(n - (step != 0 and not periodic) for step, (n, periodic) in zip(direction, lines, strict=True))
+            for direction in self.directions
+        )
+        return math.prod(self.shape) + 2 * sum(pairs)
+
+    @property
+    def radius(self) -> float:
+        """λmax of A, or a bound."""
+        return self.bounds[0]
+
+    def eigenvalues(self, cosines: Sequence[np.ndarray | float]) -> np.ndarray:
+        """Of a stencil that is one for all points: λ, from the cosine of each axis's phase a point (they broadcast).
+
+        Eigenvectors are products of sines of θ = πj / (n + 1) on a Dirichlet axis, waves of θ = 2πj / n on a periodic
+        one. λ is linear in each cosine, so largest and smallest where all cosines are.
+        """
+        out = np.asarray(0.0 if self.reaction is None else float(self.reaction))
+        for direction, e in self.edges.items():
+            product = math.prod(x for x, step in zip(cosines, direction, strict=True) if step)
+            out = out + 2 * float(e) * (1 - product)
+        return out
+
+    @property
+    def stencil(self) -> Tensor:
+        """The one stencil of all points, shape (3,) * ndim, float64."""
+        if self.diagonal.numel() != 1:
+            raise ArgumentError(
+                "problem",
+                got="a stencil that varies",
+                expected="constant coefficients and Dirichlet or periodic sides",
+                do="use problem.to_scipy() for the matrix",
+            )
+        out = torch.zeros((3,) * self.ndim, dtype=torch.float64)
+        out[(1,) * self.ndim] = float(self.diagonal)
+        for direction, e in self.edges.items():
+            for sign in (1, -1):
+                out[tuple(1 + sign * step for step in direction)] = -float(e)
+        return out
+
+    def to_scipy(self) -> sp.csr_array:
+        """A as a sparse matrix in float64, the points in C order; of unbatched edges."""
+        size = math.prod(self.shape)
+        # -1 for a zero beyond the grid
+        number = np.pad(np.arange(size).reshape(self.shape), 1, constant_values=-1)
+        for axis, periodic in enumerate(self.periodic):
+            if periodic:
+                line = np.moveaxis(number, axis, 0)
+                line[0], line[-1] = line[-2], line[1]
+        points = np.arange(size)
+        rows, columns, entries = [points], [points], [np.zeros(size)]
+        if self.reaction is not None:
+            entries[0] = entries[0] + self._numpy(self.reaction, self.shape).ravel()
+        for direction, e in self.edges.items():
+            tail, head = number[self._ends(direction, -1)], number[self._ends(direction, 1)]
+            weight = self._numpy(e, tail.shape)
+            for end, (i, j) in enumerate([(tail, head), (head, tail)]):
+                # the pairs 0 and n of a periodic axis are one: each row takes those that begin and end at its points
+                at = self._pairs(direction, 1 - end)
+                i, j, w = (x[at].ravel() for x in (i, j, weight))
+                rows += [i, i[j >= 0]]
+                columns += [i, j[j >= 0]]
+                entries += [w, -w[j >= 0]]
+        matrix = sp.coo_array((np.concatenate(entries), (np.concatenate(rows), np.concatenate(columns))))
+        out = sp.csr_array(matrix.tocsr())
+        out.eliminate_zeros()
+        return out
+
+    @staticmethod
+    def _numpy(x: Tensor, shape: Sequence[int]) -> np.ndarray:
+        x = x.detach().double().cpu().reshape(x.shape[-len(shape) :])
+        return np.broadcast_to(x.numpy(), shape)
 
 
-def laplacian_radius(shape: Sequence[int], spacing: Sequence[float]) -> float:
-    """Its largest eigenvalue, `Σ 4/h² cos²(π / 2(n+1))`."""
-    axes = zip(shape, spacing, strict=True)
-    return sum(4 / h**2 * math.cos(math.pi / (2 * (n + 1))) ** 2 for n, h in axes)
+def _end_cosines(n: int, periodic: bool) -> list[float]:
+    """The smallest and the largest of an axis of n points."""
+    if periodic:
+        return [math.cos(2 * math.pi * (n // 2) / n), 1.0]
+    return [-math.cos(math.pi / (n + 1)), math.cos(math.pi / (n + 1))]
+
+
+def _name(direction: Direction) -> str:
+    return "e" + "".join("-0+"[step + 1] for step in direction)

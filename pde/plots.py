@@ -17,13 +17,14 @@ from matplotlib.ticker import MaxNLocator
 from unified.errors import ArgumentError
 from unified.program import Program
 from unified.roots import residual_polynomial
+from unified.smoother import AbstractSmoother
 from unified.solution import Solution
 
 from . import checks
+from .coarsening import Grid
 from .hierarchy import PoissonMultigrid
-from .operators import laplacian_eigenvalues
-from .problems import Poisson
-from .smoothers import roots_of
+from .smoothers import roots_of, scale_of
+from .spectra import spectrum, unseen_from
 
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#6b7280"
 SERIES = (BLUE, ORANGE, GREEN, "#cc79a7", "#e69f00", "#56b4e9", GREY)
@@ -72,9 +73,9 @@ def plot_hierarchy(mg: PoissonMultigrid, ax: Axes | None = None) -> Axes:
     checks.instance("mg", mg, PoissonMultigrid, "use pde.multigrid(problem)")
     ways = _ways(mg.program)
     end = float(np.nanmax([x for way in ways.values() for x, _ in way], initial=1))
-    ax = _axes(ax, (min(max(7.2, 4.4 + 0.25 * end), 14), 1.2 + 0.5 * len(mg.problems)))
+    ax = _axes(ax, (min(max(7.2, 4.4 + 0.25 * end), 14), 1.2 + 0.5 * len(mg.grids)))
     ax.grid(False)
-    for level in range(len(mg.problems)):
+    for level in range(len(mg.grids)):
         ax.axhline(level, color="#e5e7eb", lw=1, zorder=0)
     size = float(np.clip(450 / end, 2.5, 8))
     looks: dict[str, dict[str, Any]] = {
@@ -88,9 +89,9 @@ def plot_hierarchy(mg: PoissonMultigrid, ax: Axes | None = None) -> Axes:
         if ways[kind]:
             look |= {} if "lw" in look else {"ls": "", "ms": size}
             ax.plot(*zip(*ways[kind], strict=True), **look)
-    ax.set_yticks(range(len(mg.problems)), [_grid(i, p) for i, p in enumerate(mg.problems)], fontsize=8.5)
+    ax.set_yticks(range(len(mg.grids)), [_grid(i, p) for i, p in enumerate(mg.grids)], fontsize=8.5)
     ax.set_xticks([])
-    ax.set_ylim(len(mg.problems) - 0.6, -0.4)
+    ax.set_ylim(len(mg.grids) - 0.6, -0.4)
     count = f"{len(mg.program)} operation{'s' if len(mg.program) > 1 else ''}"
     ax.set_xlabel(f"{mg.program_name}: {count}, in their order")
     complexity = f"grid complexity {mg.grid_complexity:.3f}, operator complexity {mg.operator_complexity:.3f}"
@@ -102,9 +103,11 @@ def plot_hierarchy(mg: PoissonMultigrid, ax: Axes | None = None) -> Axes:
 def plot_spectrum(mg: PoissonMultigrid, ax: Axes | None = None, level: int = 0) -> Axes:
     """What one application of a level's smoother leaves of each eigenvector of A: |p(λ)|, over A's eigenvalues.
 
-    Below: the eigenvalues, in closed form, at most a thousand, evenly chosen from all. Marked: the roots of p, a
-    complex pair at its real part. Shaded: the eigenvalues that some vector unseen by the next grid has, and how
-    little the smoother leaves of those at worst. Drawn is the smoother of the way down, if there is one.
+    Where the diagonal D of A varies, the smoother is a polynomial in D⁻¹A, and λ are its eigenvalues: the axis says so.
+    Below: the eigenvalues, at most a thousand, evenly chosen from all; Ritz values where they are too many to compute.
+    Marked: the roots of p, a complex pair at its real part. Shaded, where they have a closed form: the eigenvalues
+    that some vector unseen by the next grid has, and how little the smoother leaves of those at worst. Drawn is the
+    smoother of the way down, if there is one.
 
     >>> import pde
     >>> print(plot_spectrum(pde.multigrid(pde.Poisson((63, 63))), level=1).get_title(loc="left"))
@@ -115,29 +118,31 @@ def plot_spectrum(mg: PoissonMultigrid, ax: Axes | None = None, level: int = 0) 
     checks.whole("level", level, least=0, usual=0)
     if level >= len(mg.levels):
         raise ArgumentError("level", got=level, expected=f"0 to {len(mg.levels) - 1}", do="use level=0")
-    problem, roots = mg.problems[level], _roots(mg, level)
+    grid, smoother = mg.grids[level], _smoother(mg, level)
+    roots, scale = roots_of(smoother), scale_of(smoother)
+    every = spectrum(grid.A, scale)
     ax = _axes(ax, (6.4, 4.0))
-    if level + 1 < len(mg.problems):
-        low = _smoothing_end(problem)
-        worst = abs(residual_polynomial(roots, np.linspace(low, problem.radius, 2001))).max()
+    low = unseen_from(grid, mg.grids[level + 1]) if scale is None and level + 1 < len(mg.grids) else None
+    if low is not None:
+        worst = abs(residual_polynomial(roots, np.linspace(low, every.hi, 2001))).max()
         name = f"to be smoothed: |p| ≤ {worst:.3f}"
-        ax.axvspan(low, problem.radius, color=BLUE, alpha=0.12, lw=0, label=name)
-        ax.plot([low, problem.radius], [worst, worst], "--", color=BLUE, lw=1)
-    lam = np.linspace(0, problem.radius, 1001)
+        ax.axvspan(low, every.hi, color=BLUE, alpha=0.12, lw=0, label=name)
+        ax.plot([low, every.hi], [worst, worst], "--", color=BLUE, lw=1)
+    lam = np.linspace(0, every.hi, 1001)
     p = abs(residual_polynomial(roots, lam))
     ax.plot(lam, p, color=BLUE, lw=1.8, label="|p(λ)|")
     falls = p[len(p) // 3 :].max() < p.max() / 2  # then the upper right is free for the legend
     top = (1.05 if falls else 1.4) * max(1.0, p.max())
-    every = laplacian_eigenvalues(problem.shape, problem.h)
-    some = every[np.unique(np.linspace(0, len(every) - 1, TICKS).round().astype(int))]
-    name = "eigenvalues" if len(some) == problem.unknowns else f"eigenvalues, {len(some)} of {problem.unknowns:,}"
+    some = every.values[np.unique(np.linspace(0, len(every.values) - 1, TICKS).round().astype(int))]
+    name = every.kind if len(some) == grid.unknowns else f"{every.kind}, {len(some)} of {grid.unknowns:,}"
     crowd = float(np.clip(60 / len(some), 0.15, 1))
     ax.plot(some, np.full(len(some), -0.06 * top), "|", color=GREY, ms=8, alpha=crowd, label=name)
-    _mark(ax, roots, problem.radius)
+    _mark(ax, roots, every.hi)
     ax.set_ylim(-0.11 * top, top)
-    ax.set(xlabel="eigenvalue λ of A", ylabel="|p(λ)|, left by one smoothing")
+    matrix = "A" if scale is None else "D⁻¹A"
+    ax.set(xlabel=f"eigenvalue λ of {matrix}", ylabel="|p(λ)|, left by one smoothing")
     ax.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=True)
-    _title(ax, f"level {level}, {_shape(problem)}\n{mg.parts}")
+    _title(ax, f"level {level}, {_shape(grid)}\n{mg.parts}")
     legend = ax.legend(frameon=False, fontsize=8.5, loc="upper right" if falls else "upper left")
     for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
         if handle is not None and text.get_text() == name:
@@ -169,23 +174,12 @@ def _title(ax: Axes, text: str) -> None:
     ax.set_title(text, loc="left", fontsize=10)
 
 
-def _roots(mg: PoissonMultigrid, level: int) -> np.ndarray:
-    """Of the level's smoother: complex."""
+def _smoother(mg: PoissonMultigrid, level: int) -> AbstractSmoother:
     part: Any = mg.levels[level]
-    smoother = part.pre_smoother or part.post_smoother
+    smoother: AbstractSmoother | None = part.pre_smoother or part.post_smoother
     if smoother is None:
         raise ArgumentError("level", got=f"{level}, which smooths nothing", expected="a smoother", do="use pre=1")
-    return roots_of(smoother)
-
-
-def _smoothing_end(problem: Poisson) -> float:
-    """The smallest eigenvalue of a vector with n_i/2 or more half-waves on some axis, too many for the next grid."""
-
-    def part(axis: int, j: int) -> float:
-        return 4 / problem.h[axis] ** 2 * np.sin(np.pi * j / (2 * (problem.shape[axis] + 1))) ** 2
-
-    smooth = [part(axis, 1) for axis in range(problem.ndim)]
-    return min(sum(smooth) - smooth[axis] + part(axis, (n + 1) // 2) for axis, n in enumerate(problem.shape))
+    return smoother
 
 
 def _ways(program: Program) -> dict[str, list[tuple[float, float]]]:
@@ -205,13 +199,13 @@ def _ways(program: Program) -> dict[str, list[tuple[float, float]]]:
     return ways
 
 
-def _shape(problem: Poisson) -> str:
-    return " × ".join(map(str, problem.shape))
+def _shape(grid: Grid) -> str:
+    return " × ".join(map(str, grid.shape))
 
 
-def _grid(level: int, problem: Poisson) -> str:
-    h = " × ".join(f"{h:.3g}" for h in (problem.h if len(set(problem.h)) > 1 else problem.h[:1]))
-    return f"level {level}: {_shape(problem)}\n{problem.unknowns:,} unknowns, h = {h}"
+def _grid(level: int, grid: Grid) -> str:
+    h = " × ".join(f"{h:.3g}" for h in (grid.h if len(set(grid.h)) > 1 else grid.h[:1]))
+    return f"level {level}: {_shape(grid)}\n{grid.unknowns:,} unknowns, h = {h}"
 
 
 def _several(solutions: object) -> list[Solution]:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, cast, final
+
+import torch
+from torch import Tensor, nn
 
 from unified.errors import ArgumentError
 from unified.multigrid import Level
 from unified.program import Program, named
 from unified.smoother import AbstractSmoother
-from unified.transfer import CubicInterpolation, StencilConv, StencilTranspose, full_weighting
 
-from . import checks
-from .coarse import LIMIT, DirectSolve
+from . import checks, memory
+from .coarse import DirectSolve
+from .coarsening import Coarsening, Grid, coarsen
 from .hierarchy import PROGRAMS, PoissonMultigrid
+from .nonlinear import NewtonSolve, Nonlinear, newton
+from .operators import Diffusion
 from .problems import Poisson
-from .smoothers import Factory, Smoother, describe, factory, sweeps
+from .smoothers import GAUSS_SEIDEL, Factory, Pair, Smoother, describe, factory, is_function, names, sweeps
 
 Programs = str | Program | Callable[[int], Program]  # a name, a program, or a function of the number of levels
 
@@ -29,18 +34,23 @@ def multigrid(
     *,
     pre: int = 1,
     post: int = 1,
-    scheme: Literal["correction", "fas"] = "correction",
+    scheme: Literal["auto", "correction", "fas"] = "auto",
     level: Literal["auto", "composed", "fused"] = "auto",
-    coarsest: int = 9,
+    coarsest: int | None = None,
+    coarsening: Literal["strong", "full"] = "strong",
 ) -> PoissonMultigrid:
-    """Set up multigrid: full weighting, linear interpolation, the operator discretised anew on each level.
+    """Set up multigrid: a hierarchy of grids, coarsened along the axes of strong coupling, and a program on it.
 
     program: "V", "W", "F", "fmg", "backslash", a program, or a function of the number of levels.
-    smoother: "chebyshev4", "chebyshev1" (on [1/4, 1] λmax), "optimised4", "jacobi"; a sequence of roots
-    relative to each level's λmax, real or in conjugate pairs; or a function of a level's problem.
-    degree: of a named smoother's polynomial. pre, post: how often it is applied on the way down and up.
-    scheme: "correction", or "fas", which carries u to the coarse levels too. level: how a level is computed.
-    coarsest: coarsening ends at this many unknowns or fewer, which are solved directly.
+    smoother: "chebyshev4", "chebyshev1" (on [1/4, 1] λmax), "optimised4", "jacobi", "redblack" (Gauss-Seidel); a
+    sequence of roots relative to each level's λmax of D⁻¹A, real or in conjugate pairs; a function of its operator; or
+    a sequence of these, one a level from the finest, the last for all coarser ones (`pde.learn` makes one).
+    degree: of a named smoother's polynomial, or its sweeps. pre, post: how often it is applied on the way down and up.
+    scheme: "correction", or "fas", which carries u to the coarse levels too; "auto" is "fas" for a nonlinear problem.
+    level: how a level is computed.
+    coarsest: coarsening ends at this many unknowns or fewer, which are solved directly; None is 9, or 128 for a
+    nonlinear problem, whose coarse grids must resolve g'(u).
+    coarsening: of the axes of strong coupling, or "full", of all of them.
 
     >>> multigrid(Poisson((15, 15)))
     PoissonMultigrid: V, correction scheme, chebyshev4 of degree 2, composed levels
@@ -51,19 +61,28 @@ def multigrid(
     grid complexity 1.258, operator complexity 1.235
     """
     checks.instance("problem", problem, Poisson, "e.g. pde.Poisson((255, 255))")
+    memory.check(problem)
     checks.whole("pre", pre, least=0, usual=1)
     checks.whole("post", post, least=0, usual=1)
+    coarsest = (9 if problem.g is None else 128) if coarsest is None else coarsest
     checks.whole("coarsest", coarsest, least=1, usual=9)
-    checks.one_of("scheme", scheme, ["correction", "fas"])
+    checks.one_of("coarsening", coarsening, ["strong", "full"])
+    checks.one_of("scheme", scheme, ["auto", "correction", "fas"])
+    if problem.g is not None and scheme == "correction":
+        do = 'use scheme="auto"'
+        raise ArgumentError("scheme", got='"correction", for a nonlinear problem', expected='"fas"', do=do)
+    scheme = ("correction" if problem.g is None else "fas") if scheme == "auto" else scheme
     note = "; fused levels are not available yet" if level == "fused" else ""
     checks.one_of("level", level, ["auto", "composed"], note=note)
-    make = factory(smoother, degree)
-    problems = _coarsened(problem, coarsest)
-    levels = [_level(p, make, pre, post, scheme == "fas") for p in problems[:-1]]
-    last = problems[-1]
-    levels.append(Level(last.operator(), *_smoothers(make(last), pre, post), solve=DirectSolve(last)))
+    newtons = problem.g is not None and not is_function(smoother)  # a given smoother is taken as it is
+    make = factory(smoother, degree, relative=newtons)
+    grids, steps = _coarsened(problem, coarsest, coarsening == "full")
+    levels = _levels(problem, grids, steps, make, pre, post, scheme == "fas", newtons)
     parts = f"{scheme} scheme, {describe(smoother, degree)}"
-    mg = PoissonMultigrid(problems, levels, program_of(program, len(levels)), parts=parts, level="composed")
+    symmetric = pre == post and GAUSS_SEIDEL not in names(smoother)
+    mg = PoissonMultigrid(
+        problem, grids, levels, program_of(program, len(levels)), parts=parts, level="composed", mirrored=symmetric
+    )
     return mg.to(problem.device)
 
 
@@ -77,44 +96,72 @@ def program_of(program: Programs, n_levels: int) -> Program:
     return named(program, n_levels)
 
 
-def _coarsened(problem: Poisson, coarsest: int) -> list[Poisson]:
-    problems = [problem]
-    while problems[-1].unknowns > coarsest and (coarser := problems[-1].coarsen()) is not None:
-        problems.append(coarser)
-    if problems[-1].unknowns > LIMIT:
-        raise ArgumentError(
-            "shape",
-            got=f"{problem.shape}, which coarsens to {problems[-1].shape} and no further",
-            expected=f"m·2^k - 1 points an axis, coarsening to {LIMIT} points in all or fewer",
-            do=f"use {_nearest(problem.shape)}",
-        )
-    return problems
+@torch.no_grad()
+def _coarsened(problem: Poisson, coarsest: int, full: bool) -> tuple[list[Grid], list[Coarsening]]:
+    """The grids, finest first, and the steps between them."""
+    a = None if isinstance(problem.a, Tensor) else cast(tuple[float, ...], problem.a)
+    c = None if isinstance(problem.c, Tensor) else cast(float, problem.c)
+    grids, steps = [Grid(problem.axes, problem.operator())], []
+    while grids[-1].unknowns > coarsest and (step := coarsen(grids[-1], a, c, order=problem.order, full=full)):
+        steps.append(step)
+        grids.append(step.grid)
+    return grids, steps
 
 
-def _nearest(shape: Sequence[int]) -> tuple[int, ...]:
-    """The nearest shape that coarsens far enough."""
-    step = 1
-    while math.prod(coarse := [max(round((n + 1) / step), 2) - 1 for n in shape]) > LIMIT:
-        step *= 2
-    return tuple((n + 1) * step - 1 for n in coarse)
+def _levels(
+    problem: Poisson,
+    grids: Sequence[Grid],
+    steps: Sequence[Coarsening],
+    make: Factory,
+    pre: int,
+    post: int,
+    fas: bool,
+    newtons: bool,
+) -> list[Level]:
+    levels: list[Level] = []
+    volumes = problem.weights[None, None]
+    for grid, step in itertools.zip_longest(grids, steps):
+        # the one point of a singular problem has a zero for its matrix: nothing to smooth
+        pair = make(grid.A, len(levels)) if bool((grid.A.diagonal > 0).all()) else None
+        A: Diffusion | Nonlinear = grid.A
+        if problem.g is not None:
+            A = Nonlinear(grid.A, problem.g, volumes)
+            pair = newton(pair, A) if newtons and pair else pair
+        both = _both(pair, pre, post)
+        if step is None:
+            solve = DirectSolve(A, singular=problem.singular) if isinstance(A, Diffusion) else NewtonSolve(A)
+            return [*levels, Level(A, *both, solve=solve)]
+        coarser = step.restriction(volumes)
+        Pi = Averaging(step.restriction, volumes, 1 / coarser) if fas else None
+        R, P = step.restriction, step.prolongation
+        levels.append(Level(A, *both, R=R, Pi=Pi, P=P, interpolation=step.interpolation))
+        volumes = coarser
+    raise AssertionError("there is a coarsest grid")
 
 
-def _smoothers(
-    smoother: AbstractSmoother, pre: int, post: int
-) -> tuple[AbstractSmoother | None, AbstractSmoother | None]:
-    """The same object on the way down and up wherever the counts agree."""
-    down = sweeps(smoother, pre)
-    return down, down if post == pre else sweeps(smoother, post)
+def _both(pair: Pair | None, pre: int, post: int) -> tuple[AbstractSmoother | None, AbstractSmoother | None]:
+    """Those of the way down and up, so often: one object wherever they are the same."""
+    if pair is None:
+        return None, None
+    down = sweeps(pair.pre, pre)
+    return down, down if pair.pre is pair.post and pre == post else sweeps(pair.post, post)
 
 
-def _level(problem: Poisson, make: Factory, pre: int, post: int, fas: bool) -> Level:
-    weights = full_weighting(problem.ndim)
-    R = StencilConv(weights, stride=2)
-    return Level(
-        problem.operator(),
-        *_smoothers(make(problem), pre, post),
-        R=R,
-        Pi=R if fas else None,  # its weights sum to 1: it averages u as it averages f
-        P=StencilTranspose(weights, stride=2, scale=2.0**problem.ndim),
-        interpolation=CubicInterpolation(problem.ndim),
-    )
+@final
+class Averaging(nn.Module):
+    """The restriction of u: the mean over each coarse control volume, `R(w u) / (R w)`.
+
+    Injection instead can diverge in the full approximation scheme.
+    """
+
+    fine: Tensor
+    coarse: Tensor
+
+    def __init__(self, restriction: nn.Module, fine: Tensor, coarse: Tensor) -> None:
+        super().__init__()
+        self.restriction = restriction
+        self.register_buffer("fine", fine, persistent=False)
+        self.register_buffer("coarse", coarse, persistent=False)
+
+    def forward(self, u: Tensor) -> Tensor:
+        return self.coarse * self.restriction(self.fine * u)

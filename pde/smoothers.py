@@ -1,61 +1,99 @@
-"""Smoothers by name: each is a choice of the roots of its residual polynomial, from the λmax of a level."""
+"""Smoothers by name: each is a choice of the roots of its residual polynomial in `D⁻¹A`, or an order of the points."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
-from typing import final
+from numbers import Number
+from typing import NamedTuple, TypeGuard, cast, final
 
 import numpy as np
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from unified.errors import ArgumentError
 from unified.roots import Roots, chebyshev_roots, optimised_roots
-from unified.smoother import AbstractSmoother, Factor, Relaxation, TensorMap, polynomial
+from unified.smoother import AbstractSmoother, Factor, Relaxation, Scaled, TensorMap, polynomial
 
 from . import checks
-from .problems import Poisson
+from .operators import Diffusion
 
-Smoother = str | Sequence[float] | Sequence[complex] | Callable[[Poisson], AbstractSmoother]
-Factory = Callable[[Poisson], AbstractSmoother]
+One = str | Sequence[float] | Sequence[complex] | Callable[[Diffusion], AbstractSmoother]
+Smoother = One | Sequence[One]  # one for all levels, or one for each from the finest, the last for all coarser ones
+
+
+class Pair(NamedTuple):
+    """The smoothers of the way down and up: one object, or two."""
+
+    pre: AbstractSmoother
+    post: AbstractSmoother
+
+
+Factory = Callable[[Diffusion, int], Pair]  # of a level's operator and number, the finest being 0
 
 DAMPING = 0.8  # of Jacobi: the best smoothing factor of the 5-point stencil (Trottenberg et al. 2001, 2.1)
 
-
-def _jacobi(problem: Poisson, degree: int) -> Roots:
-    diagonal = sum(2 / h**2 for h in problem.h)
-    return np.full(degree, diagonal / DAMPING)
-
-
-ROOTS: dict[str, Callable[[Poisson, int], Roots]] = {
-    "chebyshev4": lambda problem, degree: chebyshev_roots(degree, problem.radius),
-    "chebyshev1": lambda problem, degree: chebyshev_roots(degree, problem.radius, problem.radius / 4, kind=1),
-    "optimised4": lambda problem, degree: optimised_roots(degree, problem.radius),
-    "jacobi": _jacobi,
+ROOTS: dict[str, Callable[[float, int], Roots]] = {  # from λmax of D⁻¹A and the degree
+    "chebyshev4": lambda hi, degree: chebyshev_roots(degree, hi),
+    "chebyshev1": lambda hi, degree: chebyshev_roots(degree, hi, hi / 4, kind=1),
+    "optimised4": lambda hi, degree: optimised_roots(degree, hi),
+    "jacobi": lambda hi, degree: np.full(degree, 1 / DAMPING),
 }
+GAUSS_SEIDEL = "redblack"
+NAMES = (*ROOTS, GAUSS_SEIDEL)
 
 
-def factory(smoother: Smoother, degree: int) -> Factory:
-    """The map from a level's problem to its smoother.
+def factory(smoother: Smoother, degree: int, *, relative: bool = False) -> Factory:
+    """The map from a level's operator to its smoothers; relative: those of D⁻¹A, to be scaled by who applies them.
 
-    smoother: a name of `ROOTS`; roots relative to λmax, real or in conjugate pairs; or such a map itself.
+    smoother: a name of `NAMES`; roots relative to λmax of D⁻¹A, real or in conjugate pairs; a function of the
+    operator, whose smoother must be symmetric where conjugate gradients use the cycle; or a sequence of these, one a
+    level from the finest, the last for all coarser ones.
     """
     checks.whole("degree", degree, least=1, usual=2)
+    make = _of_scaled if relative else in_units_of_diagonal
     if isinstance(smoother, str):
-        checks.one_of("smoother", smoother, ROOTS, note=", a sequence of roots or a function of the problem")
+        checks.one_of("smoother", smoother, NAMES, note=", numbers (roots) or a function of the operator")
+        if smoother == GAUSS_SEIDEL:
+            return lambda A, level: _twice(gauss_seidel(A, degree, relative=relative))
         roots = ROOTS[smoother]
-        return lambda problem: polynomial(roots(problem, degree))
+        return lambda A, level: _twice(make(A, roots(A.bounds[1], degree)))
     if isinstance(smoother, AbstractSmoother):
-        got, expected = f"a {type(smoother).__name__}", "a function of a level's problem: each level has its own"
-        do = "e.g. lambda problem: polynomial([problem.radius])"
+        got, expected = f"a {type(smoother).__name__}", "a function of a level's operator: each level has its own"
+        do = "e.g. lambda A: polynomial([A.bounds[0]])"
         raise ArgumentError("smoother", got=got, expected=expected, do=do)
     if callable(smoother):
-        return lambda problem: _checked(smoother(problem))
+        return lambda A, level: _twice(_checked(smoother(A)))
+    if is_by_level(smoother):
+        makes = [factory(cast(One, one), degree, relative=relative) for one in smoother]
+        return lambda A, level: makes[min(level, len(makes) - 1)](A, level)
     try:
-        relative = np.array([smoother[i] for i in range(len(smoother))], dtype=np.complex128)
+        given = np.array([smoother[i] for i in range(len(smoother))], dtype=np.complex128)
     except (TypeError, ValueError) as error:
         expected = "numbers, the roots relative to λmax"
         raise ArgumentError("smoother", got=repr(smoother), expected=expected, do="e.g. [0.35, 0.9]") from error
-    return lambda problem: polynomial(relative * problem.radius)
+    return lambda A, level: _twice(make(A, given * A.bounds[1]))
+
+
+def is_by_level(smoother: Smoother) -> TypeGuard[Sequence[One]]:
+    """Whether it is a sequence of smoothers and not of roots."""
+    sequence = isinstance(smoother, Sequence) and not isinstance(smoother, str)
+    return sequence and len(smoother) > 0 and not any(isinstance(one, Number) for one in smoother)
+
+
+def names(smoother: Smoother) -> list[str]:
+    """Those among its smoothers that are names."""
+    every = smoother if is_by_level(smoother) else [smoother]
+    return [one for one in every if isinstance(one, str)]
+
+
+def is_function(smoother: Smoother) -> bool:
+    """Whether a function makes it, for some level at least."""
+    return any(map(callable, smoother)) if is_by_level(smoother) else callable(smoother)
+
+
+def _twice(smoother: AbstractSmoother) -> Pair:
+    return Pair(smoother, smoother)
 
 
 def _checked(smoother: AbstractSmoother) -> AbstractSmoother:
@@ -63,12 +101,72 @@ def _checked(smoother: AbstractSmoother) -> AbstractSmoother:
     return smoother
 
 
+def in_units_of_diagonal(A: Diffusion, roots: Roots) -> AbstractSmoother:
+    """The polynomial in D̃⁻¹A with these roots (see `l1_diagonal`); a diagonal of one number goes into the roots."""
+    diagonal = A.l1_diagonal
+    if diagonal.numel() == 1:
+        return polynomial(np.asarray(roots) * float(diagonal))
+    return Scaled(polynomial(roots), 1 / diagonal)
+
+
+def _of_scaled(A: Diffusion, roots: Roots) -> AbstractSmoother:
+    return polynomial(roots)
+
+
+def gauss_seidel(A: Diffusion, sweeps: int, *, relative: bool = False) -> AbstractSmoother:
+    """Gauss-Seidel by colours, which no two coupled points share: red and black, or 2^d where diagonals couple.
+
+    Each colour is a step of damping 1 on its points alone (Trottenberg et al. 2001, 2.1.3 and 5.4.3). The way up
+    takes them in the same order as the way down: in reverse, which alone would make a cycle symmetric, V(1,1) leaves
+    .26 instead of .11. Where a periodic axis has an odd number of points, its first and last have one colour and take
+    each other's old values.
+    """
+    diagonal = A.diagonal
+    scale = torch.ones_like(diagonal) if relative else 1 / diagonal
+    colours = [Masked(mask, scale) for mask in colouring(A)]
+    smoother = Relaxation(len(colours), Factor.root(1.0), psi=colours)
+    return smoother if sweeps == 1 else Sweeps(smoother, sweeps)
+
+
+def colouring(A: Diffusion) -> list[Tensor]:
+    """Masks (*grid), one a colour."""
+    device = next(iter(A.edges.values())).device
+    parity = torch.meshgrid(*(torch.arange(n, device=device) % 2 for n in A.shape), indexing="ij")
+    if all(sum(map(abs, direction)) == 1 for direction in A.directions):
+        total = sum(parity) % 2  # type: ignore[operator]
+        return [total == colour for colour in (0, 1)]
+    total = sum(2**i * p for i, p in enumerate(parity))
+    # the 2^d colours so that opposite ones follow each other
+    order = sorted(itertools.product((0, 1), repeat=A.ndim), key=lambda bits: (sum(bits) % 2, bits))
+    return [total == sum(2**i * bit for i, bit in enumerate(bits)) for bits in order]
+
+
+@final
+class Masked(nn.Module):
+    """`x -> scale x` on the points of a mask, zero elsewhere."""
+
+    scale: Tensor
+
+    def __init__(self, mask: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("scale", mask * scale, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * x
+
+
 def describe(smoother: Smoother, degree: int) -> str:
     """A word for the hierarchy's table."""
     if isinstance(smoother, str):
+        if smoother == GAUSS_SEIDEL:
+            return f"{smoother}, {degree} sweep{'' if degree == 1 else 's'}"
         return f"{smoother} of degree {degree}"
     if callable(smoother):
         return getattr(smoother, "__name__", type(smoother).__name__)
+    if is_by_level(smoother):
+        return ", then ".join(
+            name for name, _ in itertools.groupby(describe(cast(One, one), degree) for one in smoother)
+        )
     return f"{len(smoother)} given root{'' if len(smoother) == 1 else 's'}"
 
 
@@ -95,13 +193,15 @@ def sweeps(smoother: AbstractSmoother, times: int) -> AbstractSmoother | None:
 
 
 def roots_of(smoother: AbstractSmoother) -> np.ndarray:
-    """The roots of a smoother's residual polynomial: complex, factor by factor.
+    """The roots of a smoother's residual polynomial, in A or (see `Scaled`) in D⁻¹A: complex, factor by factor.
 
     >>> roots_of(polynomial([2.0, 1 + 1j, 1 - 1j]))
     array([2.+0.j, 1.+1.j, 1.-1.j])
     """
     if isinstance(smoother, Sweeps):
         return np.tile(roots_of(smoother.smoother), smoother.times)
+    if isinstance(smoother, Scaled):
+        return roots_of(smoother.smoother)
     if isinstance(smoother, Relaxation) and not any(map(len, (smoother.phi, smoother.psi, smoother.tau))):
         factors = [B for B in smoother.B if isinstance(B, Factor) and _is_scalar(B)]
         if len(factors) == len(smoother.B):
@@ -109,6 +209,13 @@ def roots_of(smoother: AbstractSmoother) -> np.ndarray:
             return np.concatenate([_roots_of(B) for B in factors] * times)
     expected = "a polynomial in A, of scalar factors"
     raise ArgumentError("smoother", got=type(smoother).__name__, expected=expected, do="see unified.polynomial")
+
+
+def scale_of(smoother: AbstractSmoother) -> Tensor | None:
+    """What `Scaled` multiplies A by, None for a smoother in A itself."""
+    if isinstance(smoother, Sweeps):
+        return scale_of(smoother.smoother)
+    return smoother.scale if isinstance(smoother, Scaled) else None
 
 
 def _is_scalar(factor: Factor) -> bool:

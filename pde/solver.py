@@ -5,48 +5,49 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, final
 
 import torch
 from torch import Tensor
 
-from unified.errors import ArgumentError
 from unified.program import fmg
 from unified.solution import Result, Solution
 
 from . import checks, inputs
-from .adjoint import Implicit, Outcome
+from .adjoint import Outcome, Run, implicit, tell
 from .boundary import Boundary
 from .hierarchy import PoissonMultigrid
 from .krylov import conjugate_gradients
+from .linearised import newton_step
+from .mixed import Mixed
 from .monitor import Monitor
 from .problems import Poisson
+from .setup import multigrid
+from .singular import balanced, centred
 from .watch import Callback, Progress, Watch, check_watching
 
 Method = Literal["auto", "fmg", "mg", "pcg"]
-# mg, f, u0 -> the start, then an iterate a cycle
-Stream = Callable[[PoissonMultigrid, Tensor, Tensor], Iterator[Tensor]]
+Cycle = PoissonMultigrid | Mixed  # what improves a u
+# cycle, f, u0 -> the start, then an iterate a cycle
+Stream = Callable[[Cycle, Tensor, Tensor], Iterator[Tensor]]
 
 
-def _cycles(mg: PoissonMultigrid, f: Tensor, u: Tensor) -> Iterator[Tensor]:
+def _cycles(mg: Cycle, f: Tensor, u: Tensor) -> Iterator[Tensor]:
     while True:
         yield u
         u = mg.improve(u, f)
 
 
-def _nested(mg: PoissonMultigrid, f: Tensor, u: Tensor) -> Iterator[Tensor]:
+def _nested(mg: Cycle, f: Tensor, u: Tensor) -> Iterator[Tensor]:
     # two cycles a level: the algebraic error is then a few per cent of the discretisation error, with one half
-    start = mg.with_program(fmg(len(mg.problems), cycles=2))
+    start = mg.with_program(fmg(len(mg.grids), cycles=2))
     yield from _cycles(mg, f, start.improve(u, f))
 
 
-def _preconditioned(mg: PoissonMultigrid, f: Tensor, u: Tensor) -> Iterator[Tensor]:
-    if not mg.symmetric:
-        do = 'use program="V" or "W", and pre = post'
-        raise ArgumentError("program", got="an unsymmetric cycle", expected="a symmetric one for pcg", do=do)
-    return conjugate_gradients(mg.levels[0].A, mg, f, u)
+def _preconditioned(mg: Cycle, f: Tensor, u: Tensor) -> Iterator[Tensor]:
+    return conjugate_gradients(mg.A, mg, f, u, flexible=not mg.symmetric)
 
 
 METHODS: dict[str, Stream] = {"fmg": _nested, "mg": _cycles, "pcg": _preconditioned}
@@ -60,7 +61,7 @@ def _unseen(u: Tensor, residuals: Sequence[float]) -> None: ...
 class Iteration:
     """The loop, for any right-hand side: that of a solve and those of its derivatives."""
 
-    mg: PoissonMultigrid
+    cycle: Cycle
     stream: Stream
     rtol: float
     max_cycles: int
@@ -69,10 +70,11 @@ class Iteration:
         self, f: Tensor, start: Tensor, see: Callable[[Tensor, Sequence[float]], Result | None] = _unseen
     ) -> tuple[Tensor, Outcome]:
         """f, start: (B, 1, *grid). see: told of each iterate with the history so far; a Result ends the loop."""
-        monitor = Monitor(self.mg.levels[0].A, f, radius=self.mg.problem.radius, rtol=self.rtol)
+        A = self.cycle.A
+        monitor = Monitor(A, f, radius=A.bounds[0], rtol=self.rtol)
         result = Result.maximum_cycles
         # a copy: the solution must not alias the start
-        for u in itertools.islice(self.stream(self.mg, f, start.clone()), self.max_cycles + 1):
+        for u in itertools.islice(self.stream(self.cycle, f, start.clone()), self.max_cycles + 1):
             reason, stop = monitor.judge(u), see(u, monitor.residuals)
             if end := reason or stop:
                 result = end
@@ -87,25 +89,35 @@ def solve(
     rtol: float = 1e-8,
     max_cycles: int = 50,
     method: Method = "auto",
-    boundary: Boundary | None = None,
+    boundary: Boundary = None,
     u0: Tensor | None = None,
     mg: PoissonMultigrid | None = None,
+    precision: Literal["problem", "mixed"] = "problem",
     callback: Callback | None = None,
     progress: Progress = False,
     **options: object,
 ) -> Solution:
-    """Solve `A u = f` until `‖f - A u‖ <= rtol ‖f‖` for each right-hand side, boundary values taken into f.
+    """Solve `A u = load(f)` until `‖load - A u‖ <= rtol ‖load‖` for each right-hand side, boundary data in the load.
 
-    f: (*grid), (B, *grid) or (B, 1, *grid), of the problem's dtype and device; `Solution.u` has its shape.
+    f: (*grid), (B, *grid) or (B, 1, *grid), of the problem's dtype and device; `Solution.u` has its shape (or
+    (B, *grid), where one f meets B fields of coefficients).
     method: "fmg", a full multigrid start (whose residual is the first in the history) and then cycles; "mg",
-    cycles alone; "pcg", conjugate gradients preconditioned by the cycle; "auto" is "fmg", or "mg" with a u0.
-    boundary: Dirichlet values, a number, a tensor (..., n1 + 2, n2 + 2) of which only the boundary is read,
-    or a function of the coordinates; None is zero. u0: a start, in one of f's shapes.
-    mg: a hierarchy of the same problem, to use again; else `options` go to `pde.multigrid`.
+    cycles alone; "pcg", conjugate gradients preconditioned by the cycle (flexible ones, where it is not symmetric);
+    "auto" is "pcg" for a field a, else "fmg", or "mg" with a u0.
+    boundary: u on Dirichlet sides, the outward flux `a ∂u/∂n` on Neumann sides; None is zero. One for all sides, where
+    all are of one kind: a number, a function of the coordinates, or a tensor (..., n1 + 2, n2 + 2) of which only the
+    boundary is read. Else for each axis a pair (lower, upper), each a number, a function of the coordinates of that
+    side, a tensor (..., n2 + 2), or None; and None for a periodic axis.
+    Without a Dirichlet side and with c = 0, the sum of f and fluxes must vanish (`Solution.imbalance` tells how well;
+    what is left is spread evenly), and u is the solution of mean zero.
+    u0: a start, in one of f's shapes. mg: a hierarchy of the same problem, to use again (for "mixed" one of
+    `pde.single(problem)`); else `options` go to `pde.multigrid`. precision: "mixed" runs the cycles in float32 and
+    keeps u and its residual in float64.
     callback: called with an `Iterate` (cycle, residual, u) at the start and after each cycle; a true value ends
     the solve, an exception passes through. progress: a bar on stderr, where that is a terminal; "always" anywhere.
-    Differentiable by f and boundary, to every order, by one more solve each (not by u0: the solution does not
-    depend on it); where parameters of mg require gradients, through the cycles instead, by everything.
+    Differentiable by f, a, c and boundary, to every order, by one more solve each (not by u0: the solution does not
+    depend on it); a nonlinear solve to first order, and by what g depends on too; where parameters of mg require
+    gradients, through the cycles instead, by them and f and boundary.
     Raises ArgumentError for input that cannot be used; not to converge is no error but a `Solution.result`.
 
     >>> solution = solve(Poisson((63, 63)), torch.ones(63, 63, dtype=torch.float64))
@@ -117,39 +129,85 @@ def solve(
     inputs.check_stopping(rtol, max_cycles)
     check_watching(callback, progress)
     checks.one_of("method", method, ["auto", *METHODS])
-    if method == "auto":
-        method = "fmg" if u0 is None else "mg"
+    checks.one_of("precision", precision, ["problem", "mixed"])
+    method = _method(problem, boundary, u0) if method == "auto" else method
+    inputs.check_nonlinear(problem, method, precision)
     rhs = inputs.batch("f", f, problem)
-    mg = inputs.hierarchy(problem, mg, options)
+    cycle = inputs.cycle(problem, precision, mg, options)
     start = _start(problem, rhs, boundary, u0)
-    if boundary is not None:
-        rhs = rhs + inputs.for_each("boundary", problem.boundary_rhs(boundary), rhs, problem)
+    rhs = inputs.for_each("boundary", problem.load(rhs, boundary), rhs, problem)
+    weights, imbalance = problem.weights, 0.0
+    if problem.singular:
+        rhs, imbalance = balanced(rhs, weights)
     if callback is not None:
         checks.unmapped("f", rhs, "a callback")
-    iteration = Iteration(mg, METHODS[method], rtol, max_cycles)
-    watch = Watch(callback, progress, shape=f.shape, rtol=rtol, dtype=f.dtype)
+    iteration = Iteration(cycle, METHODS[method], rtol, max_cycles)
+    shape = inputs.shape_of_solution(f, rhs)
+    watch = Watch(callback, progress, shape=shape, rtol=rtol, dtype=f.dtype)
     ready = time.perf_counter()
     run = partial(iteration, see=watch.see)
     with watch:
-        if _trains(mg):
-            checks.unmapped("f", rhs, "trained roots")
-            u, outcome = run(rhs, start)
-        else:
-            u, outcome = Implicit.apply(rhs, start.detach(), run, iteration)
+        u, outcome = _differentiable(problem, cycle, rhs, start, run, iteration)
+    if problem.singular:
+        u = centred(u, weights)
     seconds = {
         "setup": ready - began,
         "start": watch.started - ready,
         "cycles": time.perf_counter() - watch.started,
     }
-    return Solution(u.reshape(f.shape), outcome.result, outcome.residuals, mg.level, method, seconds)
+    name = "mixed" if isinstance(cycle, Mixed) else str(problem.dtype).removeprefix("torch.")
+    return Solution(
+        u.reshape(shape),
+        outcome.result,
+        outcome.residuals,
+        inputs.level_of(cycle),
+        method,
+        seconds,
+        precision=name,
+        imbalance=imbalance,
+    )
 
 
-def _trains(mg: PoissonMultigrid) -> bool:
+def _method(problem: Poisson, boundary: Boundary, u0: Tensor | None) -> Method:
+    if problem.g is not None:  # its nested iteration has no use for a start, nor for a lift of the boundary values
+        return "fmg" if boundary is None and u0 is None else "mg"
+    if isinstance(problem.a, Tensor):
+        return "pcg"
+    return "fmg" if u0 is None else "mg"
+
+
+def _differentiable(
+    problem: Poisson, cycle: Cycle, f: Tensor, start: Tensor, run: Run, again: Iteration
+) -> tuple[Tensor, Outcome]:
+    """run(f, start), by whichever way its derivatives come."""
+    if _trains(cycle):
+        checks.unmapped("f", f, "trained roots")
+        return run(f, start)
+    if problem.g is not None:
+        checks.unmapped("f", f, "a nonlinear problem")
+        with torch.no_grad():
+            u, outcome = run(f, start)
+        return newton_step(problem, u, f, partial(_by_jacobian, problem, u, again)), outcome
+    fields = any(isinstance(x, Tensor) for x in (problem.a, problem.c))
+    # built anew from the problem's own coefficients: the hierarchy's have no graph
+    A = problem.operator() if fields else None
+    return implicit(f, start.detach(), run, again, A)
+
+
+def _by_jacobian(problem: Poisson, u: Tensor, like: Iteration, f: Tensor) -> Tensor:
+    """A'(u)⁻¹ f."""
+    mg = multigrid(problem.linearised(u))
+    v, outcome = replace(like, cycle=mg, stream=METHODS["pcg"])(f, torch.zeros_like(f))
+    tell("adjoint", outcome)
+    return v
+
+
+def _trains(cycle: Cycle) -> bool:
     """Whether gradients are to reach the hierarchy itself: only the graph of the cycles leads there."""
-    return torch.is_grad_enabled() and any(x.requires_grad for x in (*mg.parameters(), *mg.buffers()))
+    return torch.is_grad_enabled() and any(x.requires_grad for x in (*cycle.parameters(), *cycle.buffers()))
 
 
-def _start(problem: Poisson, f: Tensor, boundary: Boundary | None, u0: Tensor | None) -> Tensor:
+def _start(problem: Poisson, f: Tensor, boundary: Boundary, u0: Tensor | None) -> Tensor:
     """u0, or the smooth lift of the boundary values: what it leaves to solve vanishes on the boundary."""
     if u0 is not None:
         return inputs.for_each("u0", u0, f, problem)

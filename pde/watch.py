@@ -40,7 +40,7 @@ class Watch(AbstractContextManager["Watch"]):
     """Tells callback and bar of iterates. shape: that of the user's f; dtype: its precision, where rtol = 0 ends."""
 
     def __init__(
-        self, callback: Callback | None, progress: Progress, *, shape: torch.Size, rtol: float, dtype: torch.dtype
+        self, callback: Callback | None, progress: Progress, *, shape: Sequence[int], rtol: float, dtype: torch.dtype
     ) -> None:
         self.callback, self.shape, self.started = callback, shape, math.nan
         self.goal = max(rtol, torch.finfo(dtype).eps)

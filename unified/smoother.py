@@ -155,6 +155,28 @@ class Relaxation(AbstractSmoother):
         return u
 
 
+@final
+class Scaled(AbstractSmoother):
+    """A smoother for `s A u = s f`: with s = 1/diag(A), a polynomial smoother in `D⁻¹A`.
+
+    scale: broadcasts to f. The scaled operator goes to every part of the smoother, complex roots included.
+    """
+
+    scale: Tensor
+
+    def __init__(self, smoother: AbstractSmoother, scale: Tensor) -> None:
+        super().__init__()
+        self.smoother = smoother
+        self.register_buffer("scale", scale, persistent=False)
+
+    def forward(self, A: TensorMap, u: Tensor | None, f: Tensor) -> Tensor:
+        def scaled(x: Tensor) -> Tensor:
+            return self.scale * A(x)
+
+        out: Tensor = self.smoother(scaled, u, self.scale * f)
+        return out
+
+
 def polynomial(roots: Roots, *, trainable: bool = False, **slots: Slot) -> Relaxation:
     """The smoother with residual polynomial `∏ (1 - λ/ρ)`: one factor a step, in Leja order.
 

@@ -45,7 +45,8 @@ class Solution:
     u: in the shape of f. residuals: relative residual norms ‖f - A u‖₂/‖f‖₂, the worst of a batch, before the
     first cycle and after each. rate: the geometric mean of the last (at most five) reductions. seconds: time
     by phase, which together are the call: "setup" (checks, hierarchy, boundary values), "start" (to the first
-    residual: full multigrid, or nearly nothing), "cycles" (with the callback's own time).
+    residual: full multigrid, or nearly nothing), "cycles" (with the callback's own time). precision: that of the
+    cycles, or "mixed". imbalance: of a singular problem, the part of the right-hand side that no u can balance, 0 to 1.
     """
 
     u: Tensor
@@ -54,6 +55,8 @@ class Solution:
     level: str
     method: str
     seconds: dict[str, float] = field(default_factory=dict)
+    precision: str = "float64"
+    imbalance: float = 0.0
 
     @property
     def cycles(self) -> int:
@@ -69,7 +72,7 @@ class Solution:
         return (
             f"Solution({self.result.name}, {self.method}, {self.cycles} cycles, rate {self.rate:.3f}, "
             f"relative residual {self.residuals[-1]:.1e}, {sum(self.seconds.values()):.3g} s"
-            f"{f' ({phases})' if phases else ''}, {self.level})"
+            f"{f' ({phases})' if phases else ''}, {self.precision}, {self.level})"
         )
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.linalg import eigh_tridiagonal
 from torch import Tensor
 
@@ -49,6 +50,18 @@ def lanczos_bounds(A: TensorMap, like: Tensor, *, steps: int = 20, seed: int = 0
     spectrum (Zhou & Li 2011 compare such bounds); with that value's own residual it may lie below, where the
     start holds little of the upper end. lo is the smallest Ritz value, above the smallest eigenvalue.
     """
+    values, residuals = _lanczos(A, like, steps, seed)
+    return Bounds(float(values[0]), float(values[-1] + residuals.max()))
+
+
+@torch.no_grad()
+def ritz_values(A: TensorMap, like: Tensor, *, steps: int = 20, seed: int = 0) -> NDArray[np.float64]:
+    """Those of a symmetric A after `steps` Lanczos iterations, in increasing order, the outer ones near eigenvalues."""
+    return _lanczos(A, like, steps, seed)[0]
+
+
+def _lanczos(A: TensorMap, like: Tensor, steps: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ritz values and the norms of their residuals."""
     whole("steps", steps, do="use steps=20")
     v = _start(like, seed)
     basis: list[Tensor] = []
@@ -65,7 +78,7 @@ def lanczos_bounds(A: TensorMap, like: Tensor, *, steps: int = 20, seed: int = 0
             break
         v = w / beta[-1]
     values, vectors = eigh_tridiagonal(np.array(alpha), np.array(beta[:-1]))
-    return Bounds(float(values[0]), float(values[-1] + beta[-1] * abs(vectors[-1]).max()))
+    return values, beta[-1] * abs(vectors[-1])
 
 
 def symbol(weight: Tensor, grid: tuple[int, ...]) -> Tensor:

@@ -121,7 +121,10 @@ def test_solve_reads_and_writes_arrays(capsys, tmp_path):
     ("argv", "message"),
     [
         (["--rtol", "-1"], "rtol: got -1.0; expected"),
-        (["--shape", "2000", "2000"], "shape: got (2000, 2000), which coarsens to"),
+        (["--shape", "2000", "2"], "shape: got (2000, 2); expected 1 to 3 whole numbers >= 3"),
+        (["--shape", "9", "9", "--bc", "robin"], "bc: got ['robin', 'robin']"),
+        (["--shape", "9", "9", "--a", "no.npy"], "a = no.npy: got"),
+        (["--shape", "9", "9", "--a", "-1"], "a: got -1.0"),
         (["--smoother", "chebychev"], "smoother: got 'chebychev'; expected one of chebyshev4"),
         (["--degree", "0"], "degree: got 0; expected a whole number >= 1"),
         (["--f", "nothing.npy"], "f = nothing.npy: got"),

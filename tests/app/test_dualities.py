@@ -58,13 +58,25 @@ def test_the_two_networks_run_the_same_program():
     assert as_network(mg).program == mg.with_program(backslash(3)).program == vision.mgnet((2, 2, 2), 4).program
 
 
-def test_three_dimensions_are_refused():
-    with pytest.raises(ArgumentError, match=r"(?s)mg: got .*expected composed 2-D levels; use pde.multigrid"):
-        as_network(pde.multigrid(pde.Poisson((7, 7, 7)), level="composed"))
+@pytest.mark.parametrize("options", [{"a": (1.0, 30.0)}, {"c": 9.0}, {"order": 4}], ids=["flat", "reaction", "compact"])
+def test_other_stencils_and_strides(options):
+    mg = pde.multigrid(pde.Poisson((31, 31), **options))
+    assert max(solver_difference(mg, torch.randn(2, 1, 31, 31, dtype=torch.float64))) < 1e-14
 
 
-def test_a_smoother_that_is_no_polynomial_is_refused():
-    mg = pde.multigrid(pde.Poisson((7, 7)), pre=2, post=2, level="composed")
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [((7, 7, 7), {}), ((15, 15), {"bc": "neumann"}), ((16, 16), {"bc": "periodic"}), ((18, 18), {})],
+    ids=["3d", "neumann", "periodic", "even"],
+)
+def test_what_is_no_convolution_is_refused(shape, options):
+    with pytest.raises(ArgumentError, match=r"(?s)mg: got .*expected composed 2-D levels.*; use constant coefficients"):
+        as_network(pde.multigrid(pde.Poisson(shape, **options)))
+
+
+@pytest.mark.parametrize("options", [{"pre": 2}, {"smoother": "redblack", "degree": 1}], ids=["twice", "redblack"])
+def test_a_smoother_that_is_no_polynomial_is_refused(options):
+    mg = pde.multigrid(pde.Poisson((7, 7)), **options)
     with pytest.raises(ArgumentError, match="expected a polynomial smoother; use smoother"):
         as_network(mg)
 

@@ -62,7 +62,7 @@ def test_full_multigrid_with_two_cycles_reaches_the_discretisation_error(n, case
     f, u = rhs(*problem.grid()), exact(*problem.grid())
     lift = problem.zeros() if boundary is None else problem.lift(boundary)
     if boundary is not None:
-        f = f + problem.boundary_rhs(boundary)
+        f = problem.load(f, boundary)
     mg = pde.multigrid(problem, lambda levels: fmg(levels, cycles=2))
     total = rms(mg.improve(lift[None, None], f[None, None])[0, 0] - u)
     discrete = pde.solve(problem, f, rtol=1e-12).u

@@ -88,7 +88,7 @@ def test_memory_does_not_grow_with_the_cycles():
     problem = pde.Poisson((31, 31))
     (loose, few), (tight, many) = (saved(pde.multigrid(problem), rtol) for rtol in (1e-2, 1e-12))
     assert many >= few + 5
-    assert loose == tight == 0
+    assert loose == tight < problem.unknowns
     (loose, few), (tight, many) = (saved(trained(problem), rtol) for rtol in (1e-2, 1e-12))
     assert tight > loose + (many - few) * problem.unknowns
 
@@ -208,3 +208,80 @@ def test_what_cannot_be_mapped_says_so():
     for options, what in (({"mg": trained(PROBLEM)}, "trained roots"), ({"callback": print}, "a callback")):
         with pytest.raises(ArgumentError, match=advice.format(what)):
             vmap(solver(**options))(random(2, 3, 5))
+
+
+# --- coefficients
+
+SIDES = ["dirichlet", ("dirichlet", "neumann"), "neumann", "periodic"]
+
+
+def fields(problem, *batch):
+    a = random(*batch, *problem.cells).exp().requires_grad_()
+    return a, torch.rand(*batch, *problem.shape, dtype=torch.float64, requires_grad=True)
+
+
+@pytest.mark.parametrize("sides", SIDES)
+@pytest.mark.parametrize("batch", [(), (2,)])
+def test_derivatives_by_coefficients(sides, batch):
+    shape = {"shape": (4, 5), "bc": [sides, "dirichlet"], "spacing": 0.3}
+    inputs = *fields(pde.Poisson(**shape), *batch), random(4, 5, wanted=True)
+    solve = lambda a, c, f: pde.solve(pde.Poisson(**shape, a=a, c=c), f, rtol=1e-13, coarsest=2).u  # noqa: E731
+    assert gradcheck(solve, inputs, fast_mode=True, check_forward_ad=True)
+    assert gradgradcheck(solve, inputs, fast_mode=True)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_derivatives_of_a_singular_problem(method):
+    shape = {"shape": (4, 5), "bc": ["neumann", "periodic"]}
+    a, _ = fields(pde.Poisson(**shape))
+    f = random(4, 5, wanted=True)
+
+    def solve(a, f):
+        problem = pde.Poisson(**shape, a=a)
+        balanced = f - (f * problem.weights).sum() / problem.weights.sum()
+        return pde.solve(problem, balanced, rtol=1e-13, method=method).u
+
+    assert gradcheck(solve, (a, f), fast_mode=True)
+    assert gradgradcheck(solve, (a, f), fast_mode=True)
+
+
+def test_derivatives_by_fluxes():
+    problem = pde.Poisson((4, 5), bc=[("neumann", "dirichlet"), "neumann"], a=(2.0, 0.5))
+    solve = lambda f, g, h: pde.solve(problem, f, boundary=[(g, None), (None, h)], rtol=1e-13).u  # noqa: E731
+    assert gradcheck(solve, (random(4, 5, wanted=True), random(7, wanted=True), random(6, wanted=True)))
+
+
+def test_derivatives_of_order_four():
+    problem = pde.Poisson((4, 5), bc=[("neumann", "dirichlet"), "neumann"], order=4)
+    solve = lambda f, g, h: pde.solve(problem, f, boundary=[(g, None), (None, h)], rtol=1e-13).u  # noqa: E731
+    assert gradcheck(solve, (random(4, 5, wanted=True), random(7, wanted=True), random(6, wanted=True)))
+
+
+def test_a_batch_of_coefficients_is_its_members():
+    shape = {"shape": (6, 7), "bc": ["neumann", "dirichlet"]}
+    a, c = (x.detach() for x in fields(pde.Poisson(**shape), 3))
+    f = random(6, 7)
+    together = pde.solve(pde.Poisson(**shape, a=a, c=c), f, rtol=1e-12).u
+    assert together.shape == (3, 6, 7)
+    for k in range(3):
+        alone = pde.solve(pde.Poisson(**shape, a=a[k], c=c[k]), f, rtol=1e-12).u
+        assert distance(together[k], alone) < 1e-10
+    mapped = vmap(lambda f: pde.solve(pde.Poisson(**shape, a=a, c=c), f, rtol=1e-12).u)(torch.stack([f, 2 * f]))
+    assert distance(mapped[1], 2 * together) < 1e-10
+
+
+def test_mapped_coefficients_are_told_what_to_use():
+    a, _ = fields(PROBLEM, 2)
+    with pytest.raises(ArgumentError, match=r"a: got a tensor inside torch.func.vmap.* give the batch itself"):
+        vmap(lambda a: pde.solve(pde.Poisson((3, 5), a=a), random(3, 5)).u)(a)
+
+
+def test_memory_of_a_gradient_by_coefficients():
+    a = fields(pde.Poisson((31, 31)))[0]
+    counts = []
+    for rtol in (1e-2, 1e-12):
+        count = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda x, c=count: c.append(x.numel()) or x, lambda x: x):
+            pde.solve(pde.Poisson((31, 31), a=a), torch.ones(31, 31, dtype=torch.float64), rtol=rtol)
+        counts.append(sum(count))
+    assert counts[0] == counts[1]

@@ -128,7 +128,7 @@ def test_seconds_are_those_of_the_call(problem, f):
     assert all(value > 0 for value in solution.seconds.values())
     assert solution.seconds["cycles"] >= 0.02 * (solution.cycles + 1)
     assert 0.9 * total < sum(solution.seconds.values()) <= total
-    assert re.search(r" s \(setup [\d.e-]+, start [\d.e-]+, cycles [\d.e-]+\), composed\)$", repr(solution))
+    assert re.search(r" s \(setup [\d.e-]+, start [\d.e-]+, cycles [\d.e-]+\), float64, composed\)$", repr(solution))
 
 
 @pytest.mark.parametrize(

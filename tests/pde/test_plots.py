@@ -10,8 +10,8 @@ import torch
 from matplotlib.figure import Figure
 
 import pde
-from pde.operators import laplacian_eigenvalues
 from pde.smoothers import roots_of
+from pde.spectra import spectrum
 from unified import ArgumentError, MapCorrection, Relaxation, backslash, chebyshev_roots, fmg, polynomial
 from unified.app import figures
 from unified.roots import residual_polynomial
@@ -112,14 +112,14 @@ def test_hierarchy_shows_grids_and_path():
     ax = pde.plot_hierarchy(pde.multigrid(pde.Poisson((15, 7)), coarsest=9))
     rows = [text.get_text() for text in ax.get_yticklabels()]
     assert rows[0] == "level 0: 15 × 7\n105 unknowns, h = 0.0625 × 0.125"
-    assert rows[2] == "level 2: 3 × 1\n3 unknowns, h = 0.25 × 0.5"
+    assert rows[2] == "level 2: 3 × 3\n9 unknowns, h = 0.25"
     way = [(0, 0), (1, 1), (1, 1), (2, 2), (2, 2), (3, 1), (3, 1), (4, 0)]
     points = line(ax, "restrict")
     np.testing.assert_array_equal(points[~np.isnan(points[:, 0])], way)
     assert line(ax, "smooth, way down").tolist() == [[0, 0], [1, 1]]
     assert line(ax, "solve").tolist() == [[2, 2]]
     assert line(ax, "smooth, way up").tolist() == [[3, 1], [4, 0]]
-    assert "grid complexity 1.229, operator complexity" in ax.get_title(loc="left")
+    assert "grid complexity 1.552, operator complexity 1.520" in ax.get_title(loc="left")
 
 
 @pytest.mark.parametrize("program", ["V", "W", "F", "fmg", "backslash", fmg(4, "W", 2), backslash(2)])
@@ -142,36 +142,70 @@ def test_every_operation_is_drawn(program):
 # --- spectrum
 
 
-@pytest.mark.parametrize("shape", [(9,), (7, 4), (3, 4, 5)])
-def test_eigenvalues(shape):
-    problem = pde.Poisson(shape)
-    found = laplacian_eigenvalues(problem.shape, problem.h)
-    np.testing.assert_allclose(found, np.linalg.eigvalsh(problem.to_scipy().toarray()), rtol=1e-10)
-    assert found[-1] == pytest.approx(problem.radius, rel=1e-14)
-    some = laplacian_eigenvalues(problem.shape, problem.h, most=8)
-    assert len(some) <= 8
+def jumps(n):
+    """1 or 10⁴ in every cell."""
+    return 10 ** (4 * torch.rand(n, n, generator=torch.Generator().manual_seed(0), dtype=torch.float64).round())
+
+
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        ((9,), {}),
+        ((7, 4), {"c": 30.0}),
+        ((3, 4, 5), {}),
+        ((6, 7), {"bc": "periodic", "a": (1.0, 3.0)}),
+        ((6, 7), {"bc": ("periodic", "dirichlet"), "order": 4}),
+        ((5, 6), {"bc": "neumann"}),
+        ((5, 6), {"a": jumps(7)[:6]}),
+    ],
+    ids=["1d", "2d", "3d", "periodic", "compact", "neumann", "jumps"],
+)
+def test_eigenvalues(shape, options):
+    A = pde.Poisson(shape, **options).operator()
+    matrix, D = A.to_scipy().toarray(), np.diag(A.to_scipy().diagonal())
+    size = float(A.diagonal.max())
+    np.testing.assert_allclose(spectrum(A).values, np.linalg.eigvalsh(matrix), atol=1e-11 * size)
+    scaled = np.sort(np.linalg.eigvals(np.linalg.solve(D, matrix)).real)
+    np.testing.assert_allclose(spectrum(A, 1 / A.diagonal).values, scaled, atol=1e-11)
+    assert spectrum(A).hi >= spectrum(A).values[-1] * (1 - 1e-14)
+
+
+def test_some_eigenvalues():
+    A = pde.Poisson((30, 40)).operator()
+    found, some = spectrum(A).values, spectrum(A, most=100).values
+    assert len(some) <= 100
     assert some[[0, -1]] == pytest.approx(found[[0, -1]], rel=1e-14)
     assert np.isclose(some[:, None], found, rtol=1e-12).any(1).all()
+
+
+def test_ritz_values_of_a_large_matrix():
+    A = pde.Poisson((40, 40), a=jumps(41)).operator()
+    found = spectrum(A, 1 / A.diagonal)
+    assert found.kind == "Ritz values"
+    assert 0 < found.values[0] < 0.01
+    assert 1.98 < found.values[-1] <= found.hi == 2
 
 
 @pytest.mark.parametrize("level", [0, 1])
 def test_spectrum_shows_eigenvalues_polynomial_and_roots(level):
     ax = pde.plot_spectrum(MG, level=level)
-    problem = MG.problems[level]
-    roots = chebyshev_roots(2, problem.radius)
-    eigenvalues = np.linalg.eigvalsh(problem.to_scipy().toarray())
+    grid = MG.grids[level]
+    radius = grid.A.bounds[0]
+    roots = chebyshev_roots(2, radius)
+    eigenvalues = np.linalg.eigvalsh(grid.A.to_scipy().toarray())
     np.testing.assert_allclose(line(ax, "eigenvalues")[:, 0], eigenvalues, rtol=1e-10)
     curve = line(ax, "|p(λ)|")
-    assert curve[[0, -1], 0].tolist() == [0, problem.radius]
+    assert curve[[0, -1], 0].tolist() == [0, radius]
     np.testing.assert_allclose(curve[:, 1], abs(residual_polynomial(roots, curve[:, 0])), atol=1e-14)
     np.testing.assert_allclose(line(ax, "roots"), [(rho, 0) for rho in roots], rtol=1e-14)
     (span,) = ax.patches
     left, right = span.get_xy()[0], span.get_xy()[0] + span.get_width()
-    axes = zip(problem.shape, problem.h, strict=True)
+    axes = zip(grid.shape, grid.h, strict=True)
     lines = [4 / h**2 * np.sin(np.pi * np.arange(1, n + 1) / (2 * n + 2)) ** 2 for n, h in axes]
-    modes = np.add.outer(*lines)  # half-waves from 1 on both axes; the next grid sees those below (n + 1)/2
-    i, j = ((n - 1) // 2 for n in problem.shape)
-    assert (left, right) == pytest.approx((min(modes[i:].min(), modes[:, j:].min()), problem.radius))
+    modes = np.add.outer(*lines)  # half-waves from 1 on both axes; the next grid sees as many as it has points
+    i, j = MG.grids[level + 1].shape  # on level 0 all of the first axis: it is not coarsened
+    unseen = [*modes[i:].ravel(), *modes[:, j:].ravel()]
+    assert (left, right) == pytest.approx((min(unseen), radius))
 
 
 def test_how_much_is_left_is_the_smoothing_factor():
@@ -186,12 +220,36 @@ def test_many_eigenvalues_are_thinned():
 
 
 def test_roots_many_times_and_complex_ones():
-    radius = P.radius
+    radius = P.operator().bounds[0]
     ax = pde.plot_spectrum(pde.multigrid(P, smoother=[0.4, 0.7 + 0.1j, 0.7 - 0.1j, 0.4]))
     assert [note.get_text() for note in ax.texts] == ["× 2", "(0.7 ± 0.1i) λmax"]
     np.testing.assert_allclose(line(ax, "roots"), [(0.4 * radius, 0)])
     height = (1 - 0.7 / 0.4) ** 2 * (1 - 1.4 * 0.7 / 0.5 + 0.7**2 / 0.5)
     np.testing.assert_allclose(line(ax, "complex roots"), [(0.7 * radius, height)])
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "label"),
+    [
+        ((12, 12), {"a": jumps(13)}, "eigenvalues"),
+        ((12, 12), {"bc": "neumann"}, "eigenvalues"),
+        ((40, 40), {"a": jumps(41)}, "Ritz values, 60 of 1,600"),
+    ],
+    ids=["jumps", "neumann", "large"],
+)
+def test_where_the_diagonal_varies_it_is_the_spectrum_of_the_scaled_matrix(shape, options, label):
+    mg = pde.multigrid(pde.Poisson(shape, **options), pre=2)
+    ax = pde.plot_spectrum(mg)
+    assert ax.get_xlabel() == "eigenvalue λ of D⁻¹A"
+    assert not ax.patches  # what the next grid does not see is not known
+    np.testing.assert_allclose(line(ax, "roots")[:, 0], chebyshev_roots(2, mg.A.bounds[1]))
+    np.testing.assert_array_equal(line(ax, label)[:, 0], spectrum(mg.A, 1 / mg.A.diagonal).values)
+
+
+def test_a_batch_of_coefficients_has_no_one_spectrum():
+    A = pde.Poisson((12, 12), a=torch.stack([jumps(13), 2 * jumps(13)])).operator()
+    with pytest.raises(ArgumentError, match="mg: got a batch of coefficients; expected one operator"):
+        spectrum(A)
 
 
 @pytest.mark.parametrize("level", [-1, 4, 0.0, True, "0"])
@@ -206,11 +264,13 @@ def test_what_has_no_polynomial():
     for odd in (Relaxation(1, MapCorrection(torch.nn.Identity())), polynomial([1.0], psi=torch.nn.ReLU())):
         with pytest.raises(ArgumentError, match=r"^smoother: got Relaxation; expected a polynomial"):
             pde.plot_spectrum(pde.multigrid(P, smoother=lambda p, odd=odd: odd))
+    with pytest.raises(ArgumentError, match=r"^smoother: got (Relaxation|Sweeps); expected a polynomial"):
+        pde.plot_spectrum(pde.multigrid(P, smoother="redblack"))
 
 
 def test_the_smoother_drawn():
     """That of the way down, as often as it is applied; that of the way up, if there is no other."""
-    roots = sorted(chebyshev_roots(2, P.radius))
+    roots = sorted(chebyshev_roots(2, P.operator().bounds[0]))
     for pre, post, times in ((1, 2, 1), (3, 1, 3), (0, 2, 2)):
         found = roots_of_drawn(pde.multigrid(P, pre=pre, post=post))
         assert found == pytest.approx(sorted(roots * times))

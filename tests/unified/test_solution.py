@@ -51,7 +51,7 @@ def test_repr_fits_a_line():
     found = solution(1.0, 0.1, 0.01, seconds={"setup": 0.25, "cycles": 0.5})
     assert repr(found) == (
         "Solution(converged, mg, 2 cycles, rate 0.100, relative residual 1.0e-02, 0.75 s (setup 0.25, cycles 0.5), "
-        "composed)"
+        "float64, composed)"
     )
 
 

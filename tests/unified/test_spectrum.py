@@ -20,6 +20,7 @@ from unified import (
     symbol,
     symbol_radius,
 )
+from unified.spectrum import ritz_values
 
 FIVE_POINT = torch.tensor([[0.0, -1, 0], [-1, 4, -1], [0, -1, 0]], dtype=torch.float64)
 
@@ -177,3 +178,9 @@ def test_bad_kernels(shape, grid):
 def test_no_steps_give_no_bound(bound):
     with pytest.raises(ArgumentError, match="steps: got 0; expected a whole number >= 1"):
         bound(lambda x: x, torch.ones(3), steps=0)
+
+
+def test_ritz_values_of_all_steps_are_the_eigenvalues():
+    matrix = torch.diag(torch.arange(1.0, 9.0, dtype=torch.float64))
+    values = ritz_values(lambda x: x @ matrix, torch.empty(1, 8, dtype=torch.float64), steps=8)
+    np.testing.assert_allclose(values, np.arange(1, 9), rtol=1e-10)

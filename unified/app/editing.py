@@ -41,7 +41,7 @@ def divergence(v: tuple[Tensor, Tensor]) -> Tensor:
 def clone(target: Tensor, source: Tensor, own: Tensor, mixed: Tensor, **options: object) -> tuple[Tensor, Solution]:
     """The source's gradients in the target: the picture (C, H, W), not clipped, and how it was solved.
 
-    Tensors as in `guidance`; H - 1 and W - 1 must be m·2^k. options: of `pde.solve`. The channels are one batch.
+    Tensors as in `guidance`. options: of `pde.solve`. The channels are one batch.
     """
     import pde
 

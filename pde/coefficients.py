@@ -1,0 +1,110 @@
+"""The coefficients a and c of a problem: numbers and fields, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from numbers import Real
+
+import torch
+from torch import Tensor
+
+from unified.errors import ArgumentError
+
+from . import checks
+
+Coordinates = Callable[[], tuple[Tensor, ...]]
+Diffusivity = float | Sequence[float] | Tensor | Callable[..., Tensor]
+Reaction = float | Tensor | Callable[..., Tensor]
+Pointwise = Callable[[Tensor], Tensor]  # g, of each number by itself
+RANGE = (1e-100, 1e100)  # of a: over h² it stays finite
+
+
+def diffusivity(
+    a: Diffusivity, cells: Sequence[int], centres: Coordinates, dtype: torch.dtype, device: torch.device
+) -> tuple[float, ...] | Tensor:
+    """a as one number for each axis, or as a field (*cells) or (B, *cells)."""
+    expected = f"positive numbers: one, {len(cells)} (one an axis), a tensor of the cells {tuple(cells)} or a batch"
+    if isinstance(a, Real | list | tuple):
+        numbers = (a,) * len(cells) if isinstance(a, Real) else tuple(a)
+        good = len(numbers) == len(cells) and all(isinstance(x, Real) and not isinstance(x, bool) for x in numbers)
+        if not good or not all(RANGE[0] <= x <= RANGE[1] for x in numbers):
+            raise ArgumentError("a", got=repr(a), expected=expected, do="use a=1.0")
+        return tuple(map(float, numbers))
+    field = _field("a", a, cells, centres, dtype, device, expected)
+    _least("a", field, RANGE[0], "a > 0 everywhere", "a must be positive: look at a.min()")
+    return field
+
+
+def reaction(
+    c: Reaction, grid: Sequence[int], points: Coordinates, dtype: torch.dtype, device: torch.device
+) -> float | Tensor:
+    """c as a number, or as a field (*grid) or (B, *grid)."""
+    expected = f"a number >= 0, a tensor of the grid {tuple(grid)} or a batch of them"
+    if isinstance(c, Real) and not isinstance(c, bool):
+        if not 0 <= c <= RANGE[1]:
+            raise ArgumentError("c", got=repr(c), expected=expected, do="use c=0.0; c < 0 may have no solution")
+        return float(c)
+    field = _field("c", c, grid, points, dtype, device, expected)
+    _least("c", field, 0.0, "c >= 0 everywhere", "c < 0 may have no solution: look at c.min()")
+    return field
+
+
+def same_batch(a: object, c: object, ndim: int) -> None:
+    sizes = {x.shape[0] for x in (a, c) if isinstance(x, Tensor) and x.ndim > ndim} - {1}
+    if len(sizes) > 1:
+        got = f"{c.shape[0]} fields" if isinstance(c, Tensor) else "fields"
+        raise ArgumentError("c", got=got, expected="as many as of a, or one", do="give each a its c")
+
+
+def _field(
+    name: str,
+    value: object,
+    grid: Sequence[int],
+    coordinates: Coordinates,
+    dtype: torch.dtype,
+    device: torch.device,
+    expected: str,
+) -> Tensor:
+    if callable(value) and not isinstance(value, Tensor):
+        value = value(*coordinates())
+        if isinstance(value, Real):
+            value = torch.full(tuple(grid), float(value), dtype=dtype, device=device)
+    if not isinstance(value, Tensor):
+        raise ArgumentError(name, got=type(value).__name__, expected=expected, do="use torch.as_tensor")
+    if (
+        value.ndim not in (len(grid), len(grid) + 1)
+        or tuple(value.shape[-len(grid) :]) != tuple(grid)
+        or not len(value)
+    ):
+        raise ArgumentError(name, got=f"shape {tuple(value.shape)}", expected=expected, do="look at problem.cells")
+    if value.dtype != dtype or value.device != device:
+        got, want = f"{value.dtype} on {value.device}", f"{dtype} on {device}, as the problem"
+        raise ArgumentError(name, got=got, expected=want, do=f"use {name}.to(dtype, device)")
+    checks.unmapped(name, value, "the hierarchy is built from its numbers")
+    checks.finite(name, value, got="NaN or infinity", do=f"look at torch.isfinite({name})")
+    return value
+
+
+def _least(name: str, field: Tensor, least: float, expected: str, do: str) -> None:
+    low, high = (float(x) for x in torch.aminmax(field.detach()))
+    if not low >= least or high > RANGE[1]:
+        raise ArgumentError(name, got=f"values from {low:.3g} to {high:.3g}", expected=expected, do=do)
+
+
+def derivative(g: Pointwise, u: Tensor) -> Tensor:
+    """g'(u), for a g of each number by itself; without a graph."""
+    with torch.enable_grad():
+        x = u.detach().requires_grad_()
+        y = g(x)
+        if not isinstance(y, Tensor) or y.shape != x.shape:
+            got = f"{tuple(y.shape)}" if isinstance(y, Tensor) else type(y).__name__
+            raise ArgumentError(
+                "g",
+                got=f"a function that makes {got} of {tuple(x.shape)}",
+                expected="the same shape",
+                do="compute with each number of u by itself, e.g. lambda u: u**3",
+            )
+        if not y.requires_grad:
+            return torch.zeros_like(u)  # a constant
+        (slope,) = torch.autograd.grad(y.sum(), x, allow_unused=True)
+    return torch.zeros_like(u) if slope is None else slope.detach()
