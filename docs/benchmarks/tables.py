@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from typing import Any
 
 from record import RESULTS
@@ -179,11 +180,47 @@ def learned(result: dict[str, Any]) -> str:
     return "\n\n".join(["## Learned smoothers", source(result), note, table(head, rows)])
 
 
+def shapes(result: dict[str, Any]) -> str:
+    def name(row: dict[str, Any]) -> str:
+        return " x ".join(map(str, row["shape"]))
+
+    def by_boundary(rows: list[dict[str, Any]], label: Callable[[dict[str, Any]], str]) -> str:
+        sides = list(dict.fromkeys(row["boundary"] for row in rows))
+        cells: dict[str, dict[str, float]] = {}
+        for row in rows:
+            line = cells.setdefault(label(row), {})
+            line[row["boundary"]] = max(row["asymptotic"], line.get(row["boundary"], 0))
+        return table(["", *sides], [[text, *(f"{line[s]:.3f}" for s in sides)] for text, line in cells.items()])
+
+    powers = [
+        [name(row), f"{row['asymptotic']:.3f}", f"{row['random_f']:.3f}", str(row["cycles"])]
+        for row in result["reference"]
+    ]
+    return "\n\n".join(
+        [
+            "## Any shape, any anisotropy",
+            source(result),
+            "The default cycle, V(1,1) with the fourth-kind Chebyshev smoother of degree 2; asymptotic factors. "
+            "Mixed sides: Dirichlet and Neumann along the first axis, periodic, Neumann.",
+            "The measure, 2^k - 1 points and Dirichlet sides:",
+            table(["", "asymptotic", "over a solve, random f", "cycles to 1e-10"], powers),
+            "Shapes, of square cells or filling the unit box (which makes them anisotropic):",
+            by_boundary(result["shapes"], lambda row: f"{name(row)}, {row['cells']}"),
+            f"Small shapes, all pairs of {', '.join(map(str, result['small shapes'][0]['by_second_size']))} points: "
+            f"the worst factor is {result['worst']['small shapes']['asymptotic']:.3f}.",
+            "Anisotropy, the ratio of the couplings a/h² of the axes; the worst of one axis strong, all but one, and "
+            "all different, by a or by spacing:",
+            by_boundary(result["anisotropies"], lambda row: f"{name(row)}, {max(row['couplings']):g}"),
+        ]
+    )
+
+
 def page() -> str:
     read = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
     trained = [result for result in read.values() if "test_accuracy" in result]
     parts = ["# Measured results", "Made by `python docs/benchmarks/tables.py` from the JSON files in this folder."]
     parts += [rates(read["rates"])] if "rates" in read else []
+    parts += [shapes(read["shapes"])] if "shapes" in read else []
     parts += [orders(read["orders"])] if "orders" in read else []
     parts += [learned(read["learned"])] if "learned" in read else []
     parts += [classifiers(trained)] if trained else []
