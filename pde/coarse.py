@@ -40,15 +40,7 @@ class DirectSolve(AbstractSmoother):
         basis = torch.eye(size, dtype=like.dtype, device=like.device).reshape(size, *A.shape)
         # (B, size, size); a batch of coefficients makes a batch of matrices
         matrix = A(basis).reshape(-1, size, size).double()
-        # D^-1/2 A D^-1/2 has a diagonal of ones: jumping coefficients leave its condition number moderate
-        scale = matrix.diagonal(dim1=-2, dim2=-1).clamp(min=torch.finfo(torch.float64).tiny).rsqrt()
-        if size == 1 and singular:
-            inverse = torch.zeros_like(matrix)
-        elif singular:
-            inverse = _pseudo_inverse(matrix)
-        else:
-            inverse = torch.linalg.inv(scale[:, :, None] * matrix * scale[:, None]) * scale[:, :, None] * scale[:, None]
-        self.register_buffer("inverse", inverse.to(like.dtype), persistent=False)
+        self.register_buffer("inverse", inverse(matrix, singular=singular).to(like.dtype), persistent=False)
 
     def forward(self, A: TensorMap, u: Tensor | None, f: Tensor) -> Tensor:
         size = self.inverse.shape[-1]
@@ -56,6 +48,15 @@ class DirectSolve(AbstractSmoother):
         if self.inverse.shape[0] == 1:
             return (flat @ self.inverse[0]).reshape(f.shape)  # symmetric: the side does not matter
         return (flat @ self.inverse).reshape(f.shape)
+
+
+def inverse(matrix: Tensor, *, singular: bool = False) -> Tensor:
+    """Of symmetric matrices (B, N, N), definite but for the constants where they are singular: see `DirectSolve`."""
+    if singular:
+        return torch.zeros_like(matrix) if matrix.shape[-1] == 1 else _pseudo_inverse(matrix)
+    # D^-1/2 A D^-1/2 has a diagonal of ones: jumping coefficients leave its condition number moderate
+    scale = matrix.diagonal(dim1=-2, dim2=-1).clamp(min=torch.finfo(matrix.dtype).tiny).rsqrt()
+    return torch.linalg.inv(scale[:, :, None] * matrix * scale[:, None]) * scale[:, :, None] * scale[:, None]
 
 
 def _pseudo_inverse(matrix: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 Points are strongly coupled along an axis of large a/h²; a smoother that works point by point smooths along those
 axes only, so only those are coarsened (semi-coarsening; Trottenberg et al. 2001, 5.1). Operators with constant a are
-discretised anew. Those of a field are multiplied (Galerkin), with transfers that follow the field.
+discretised anew. Those of a field are multiplied (Galerkin), with black-box transfers that follow the field.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def load(axes: Sequence[Axis], a: Sequence[float], c: float, f: Tensor, boundary
     ndim = len(axes)
     strengths, cross = _coefficients(axes, a)
     faces = boundary or {}
-    batch = torch.broadcast_shapes(f.shape[:-ndim], *(v.shape[: v.ndim - ndim + 1] for v in faces.values()))
+    batch = np.broadcast_shapes(f.shape[:-ndim], *(v.shape[: v.ndim - ndim + 1] for v in faces.values()))
     for i, axis in enumerate(axes):
         f = _close(f, i - ndim, axis)
     f = f.expand(*batch, *f.shape[-ndim:])

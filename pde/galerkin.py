@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -115,7 +116,7 @@ class BoxRestriction(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         P, ndim = self.P, len(self.P.shape)
-        lead = torch.broadcast_shapes(x.shape[:-ndim], *(w.shape[:-ndim] for w in self.buffers()))
+        lead = np.broadcast_shapes(x.shape[:-ndim], *(w.shape[:-ndim] for w in self.buffers()))  # torch's imports SymPy
         y = x.new_zeros((*lead, *(n + 2 for n in P.coarse)))
         for kind, corners in self.terms.items():
             for corner, name in corners.items():

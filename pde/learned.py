@@ -19,7 +19,8 @@ Roots = tuple[complex, ...]  # of a level, relative to its λmax of D⁻¹A; rea
 class Learned(Sequence[Roots]):
     """Roots for each level from the finest, the last for all coarser ones: a `smoother` for `pde.multigrid`.
 
-    before, after: the asymptotic factor a cycle of each validation problem, with the start's roots and with these.
+    before, after: the asymptotic factor a cycle of each validation problem, with the best classical roots (or the start
+    of the training, where that is better) and with these.
     losses: of every evaluation, as a factor a cycle. seconds: that it took.
     """
 

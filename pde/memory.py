@@ -8,18 +8,23 @@ from torch import Tensor
 
 from unified.errors import ArgumentError
 
+from .algebraic import jumps
 from .problems import Poisson
 
 # fine-grid arrays, measured at 1023² and 101³ (peak of the process): of each right-hand side; of the operators of
-# numbers, of which only Neumann sides make arrays, and of those of fields, whose coarse stencils are full
+# numbers, of which only Neumann sides make arrays, and of those of fields, whose coarse stencils are full; and of those
+# that jump, the sparse matrices of the algebraic cycle and its set-up besides (at 1023² and 63³)
 VECTORS = 18
 OPERATOR, FIELD_OPERATOR = 2, {1: 10, 2: 16, 3: 24}
+ALGEBRAIC = {2: 24, 3: 48}
 
 
 def estimate(problem: Poisson, batch: int = 1) -> int:
     """Bytes that `pde.solve` takes beyond f for that many right-hand sides, within a factor of about 1.5."""
     field = isinstance(problem.a, Tensor)
     operators = problem.batch * FIELD_OPERATOR[problem.ndim] if field else OPERATOR
+    if problem.g is None and jumps(problem.a, problem.ndim):
+        operators += problem.batch * ALGEBRAIC[problem.ndim]
     size = torch.zeros((), dtype=problem.dtype).element_size()
     return (VECTORS * max(batch, problem.batch) + operators) * problem.unknowns * size
 

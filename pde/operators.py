@@ -253,8 +253,16 @@ class Diffusion(nn.Module):
 
     @staticmethod
     def _numpy(x: Tensor, shape: Sequence[int]) -> np.ndarray:
-        x = x.detach().double().cpu().reshape(x.shape[-len(shape) :])
-        return np.broadcast_to(x.numpy(), shape)
+        return np.broadcast_to(numbers(x).reshape(x.shape[-len(shape) :]), shape)
+
+
+def numbers(x: Tensor) -> np.ndarray:
+    """In float64 and without derivatives, even inside torch.func.grad or jvp, where tensors have no storage."""
+    x = x.detach().double().cpu()
+    try:
+        return np.asarray(x.numpy())
+    except RuntimeError:
+        return np.array(x.tolist())
 
 
 def _end_cosines(n: int, periodic: bool) -> list[float]:

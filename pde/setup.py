@@ -15,6 +15,7 @@ from unified.program import Program, named
 from unified.smoother import AbstractSmoother
 
 from . import checks, memory
+from .algebraic import COARSEST, AlgebraicCycle, jumps
 from .coarse import DirectSolve
 from .coarsening import Coarsening, Grid, coarsen
 from .hierarchy import PROGRAMS, PoissonMultigrid
@@ -37,7 +38,7 @@ def multigrid(
     scheme: Literal["auto", "correction", "fas"] = "auto",
     level: Literal["auto", "composed", "fused"] = "auto",
     coarsest: int | None = None,
-    coarsening: Literal["strong", "full"] = "strong",
+    coarsening: Literal["auto", "strong", "full"] = "auto",
 ) -> PoissonMultigrid:
     """Set up multigrid: a hierarchy of grids, coarsened along the axes of strong coupling, and a program on it.
 
@@ -50,7 +51,8 @@ def multigrid(
     level: how a level is computed.
     coarsest: coarsening ends at this many unknowns or fewer, which are solved directly; None is 9, or 128 for a
     nonlinear problem, whose coarse grids must resolve g'(u).
-    coarsening: of the axes of strong coupling, or "full", of all of them.
+    coarsening: "strong", of the axes of strong coupling; "full", of all of them; "auto", the first, but of a field that
+    jumps by more than a factor of 100 between cells only once, and then by couplings instead of grids.
 
     >>> multigrid(Poisson((15, 15)))
     PoissonMultigrid: V, correction scheme, chebyshev4 of degree 2, composed levels
@@ -66,7 +68,7 @@ def multigrid(
     checks.whole("post", post, least=0, usual=1)
     coarsest = (9 if problem.g is None else 128) if coarsest is None else coarsest
     checks.whole("coarsest", coarsest, least=1, usual=9)
-    checks.one_of("coarsening", coarsening, ["strong", "full"])
+    checks.one_of("coarsening", coarsening, ["auto", "strong", "full"])
     checks.one_of("scheme", scheme, ["auto", "correction", "fas"])
     if problem.g is not None and scheme == "correction":
         do = 'use scheme="auto"'
@@ -76,9 +78,11 @@ def multigrid(
     checks.one_of("level", level, ["auto", "composed"], note=note)
     newtons = problem.g is not None and not is_function(smoother)  # a given smoother is taken as it is
     make = factory(smoother, degree, relative=newtons)
-    grids, steps = _coarsened(problem, coarsest, coarsening == "full")
-    levels = _levels(problem, grids, steps, make, pre, post, scheme == "fas", newtons)
-    parts = f"{scheme} scheme, {describe(smoother, degree)}"
+    algebraic = coarsening == "auto" and problem.g is None and jumps(problem.a, problem.ndim)
+    grids, steps = _coarsened(problem, coarsest, coarsening == "full", algebraic)
+    algebraic = algebraic and grids[-1].unknowns > max(coarsest, COARSEST)
+    levels = _levels(problem, grids, steps, make, pre, post, scheme == "fas", newtons, algebraic)
+    parts = f"{scheme} scheme, {describe(smoother, degree)}" + (", an algebraic cycle at the end" if algebraic else "")
     symmetric = pre == post and GAUSS_SEIDEL not in names(smoother)
     mg = PoissonMultigrid(
         problem, grids, levels, program_of(program, len(levels)), parts=parts, level="composed", mirrored=symmetric
@@ -97,14 +101,16 @@ def program_of(program: Programs, n_levels: int) -> Program:
 
 
 @torch.no_grad()
-def _coarsened(problem: Poisson, coarsest: int, full: bool) -> tuple[list[Grid], list[Coarsening]]:
-    """The grids, finest first, and the steps between them."""
+def _coarsened(problem: Poisson, coarsest: int, full: bool, algebraic: bool) -> tuple[list[Grid], list[Coarsening]]:
+    """The grids, finest first, and the steps between them; algebraic: to where the rest is `AlgebraicCycle`'s."""
     a = None if isinstance(problem.a, Tensor) else cast(tuple[float, ...], problem.a)
     c = None if isinstance(problem.c, Tensor) else cast(float, problem.c)
     grids, steps = [Grid(problem.axes, problem.operator())], []
     while grids[-1].unknowns > coarsest and (step := coarsen(grids[-1], a, c, order=problem.order, full=full)):
         steps.append(step)
         grids.append(step.grid)
+        if algebraic and grids[-1].unknowns > COARSEST:
+            break
     return grids, steps
 
 
@@ -117,6 +123,7 @@ def _levels(
     post: int,
     fas: bool,
     newtons: bool,
+    algebraic: bool,
 ) -> list[Level]:
     levels: list[Level] = []
     volumes = problem.weights[None, None]
@@ -129,14 +136,19 @@ def _levels(
             pair = newton(pair, A) if newtons and pair else pair
         both = _both(pair, pre, post)
         if step is None:
-            solve = DirectSolve(A, singular=problem.singular) if isinstance(A, Diffusion) else NewtonSolve(A)
-            return [*levels, Level(A, *both, solve=solve)]
+            return [*levels, Level(A, *both, solve=_solver(A, problem.singular, algebraic))]
         coarser = step.restriction(volumes)
         Pi = Averaging(step.restriction, volumes, 1 / coarser) if fas else None
         R, P = step.restriction, step.prolongation
         levels.append(Level(A, *both, R=R, Pi=Pi, P=P, interpolation=step.interpolation))
         volumes = coarser
     raise AssertionError("there is a coarsest grid")
+
+
+def _solver(A: Diffusion | Nonlinear, singular: bool, algebraic: bool) -> AbstractSmoother:
+    if isinstance(A, Nonlinear):
+        return NewtonSolve(A)
+    return AlgebraicCycle(A, singular=singular) if algebraic else DirectSolve(A, singular=singular)
 
 
 def _both(pair: Pair | None, pre: int, post: int) -> tuple[AbstractSmoother | None, AbstractSmoother | None]:

@@ -215,12 +215,34 @@ def shapes(result: dict[str, Any]) -> str:
     )
 
 
+def jumps(result: dict[str, Any]) -> str:
+    def text(run: dict[str, Any] | None) -> str:
+        if run is None:
+            return ""
+        times = f" ({run['setup']:.1f} + {run['solve']:.1f} s)"
+        return ("> 49" if run["iterations"] >= 50 else str(run["iterations"])) + times
+
+    parts = []
+    for size, cases in result["results"].items():
+        methods = list(dict.fromkeys(name for runs in cases.values() for name in runs))
+        rows = [[case, *(text(runs.get(name)) for name in methods)] for case, runs in cases.items()]
+        parts += [f"{size}:", table(["", *methods], rows)]
+    note = (
+        "Coefficients of 1 and 10⁶ (checkerboards by the cells of a block; inclusions of 10⁶ in 1, or the other way; "
+        "random by the share of 10⁶; log-uniform between): iterations of conjugate gradients to 1e-8, and seconds of "
+        "set-up and solve on one thread. *Ours, grids alone* coarsens by grids to the end. Ruge-Stüben and smoothed "
+        "aggregation are PyAMG's, as they come."
+    )
+    return "\n\n".join(["## Jumps of 10⁶", source(result), note, *parts])
+
+
 def page() -> str:
     read = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
     trained = [result for result in read.values() if "test_accuracy" in result]
     parts = ["# Measured results", "Made by `python docs/benchmarks/tables.py` from the JSON files in this folder."]
     parts += [rates(read["rates"])] if "rates" in read else []
     parts += [shapes(read["shapes"])] if "shapes" in read else []
+    parts += [jumps(read["jumps"])] if "jumps" in read else []
     parts += [orders(read["orders"])] if "orders" in read else []
     parts += [learned(read["learned"])] if "learned" in read else []
     parts += [classifiers(trained)] if trained else []
