@@ -31,8 +31,8 @@ class Outcome:
     residuals: tuple[float, ...]
 
 
-# f, start: (B, 1, *grid) -> the solution, which is not the start itself, and how it came about
-Run = Callable[[Tensor, Tensor], tuple[Tensor, Outcome]]
+# f, start, lift: (B, 1, *grid) -> the solution, which is not the start itself, and how it came about
+Run = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Outcome]]
 
 
 @final
@@ -40,12 +40,14 @@ class GradientWarning(UserWarning):
     """A derivative of `pde.solve` is less exact than asked for: its own solve did not converge."""
 
 
-def implicit(f: Tensor, start: Tensor, run: Run, again: Run, A: Diffusion | None) -> tuple[Tensor, Outcome]:
-    """run(f, start), with derivatives by f and the coefficients of A from `again`; none by the start.
+def implicit(
+    f: Tensor, start: Tensor, lift: Tensor, run: Run, again: Run, A: Diffusion | None
+) -> tuple[Tensor, Outcome]:
+    """run(f, start, lift), with derivatives by f and the coefficients of A from `again`; none by start and lift.
 
     A: the operator that is solved with, where its coefficients may have derivatives; None where they are numbers.
     """
-    out: tuple[Tensor, Outcome] = Implicit.apply(f, start, run, again, A, *_coefficients(A))
+    out: tuple[Tensor, Outcome] = Implicit.apply(f, start, lift, run, again, A, *_coefficients(A))
     return out
 
 
@@ -64,20 +66,20 @@ def _operator(A: Diffusion, coefficients: Sequence[Tensor]) -> Diffusion:
 
 @final
 class Implicit(torch.autograd.Function):
-    """`apply(f, start, run, again, A, *coefficients of A)`, see `implicit`.
+    """`apply(f, start, lift, run, again, A, *coefficients of A)`, see `implicit`.
 
     Under torch.func.vmap the mapped dimension joins the batch: one solve, and one outcome, for all.
     """
 
     @staticmethod
     def forward(
-        f: Tensor, start: Tensor, run: Run, again: Run, A: Diffusion | None, *coefficients: Tensor
+        f: Tensor, start: Tensor, lift: Tensor, run: Run, again: Run, A: Diffusion | None, *coefficients: Tensor
     ) -> tuple[Tensor, Outcome]:
-        return run(f, start)
+        return run(f, start, lift)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Outcome]) -> None:
-        _, _, _, ctx.again, ctx.A, *coefficients = inputs
+        _, _, _, _, ctx.again, ctx.A, *coefficients = inputs
         if coefficients:
             ctx.save_for_backward(output[0], *coefficients)
             ctx.save_for_forward(output[0], *coefficients)
@@ -85,24 +87,24 @@ class Implicit(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: None) -> tuple[Tensor | None, ...]:
         if ctx.A is None:
-            return _another("adjoint", ctx.again, grad, None), None, None, None, None
+            return _another("adjoint", ctx.again, grad, None), None, None, None, None, None
         u, *coefficients = ctx.saved_tensors
         A = _operator(ctx.A, coefficients)
         v = _another("adjoint", ctx.again, grad, A)
         by_entry = [*A.edge_gradients(u, v).values(), u * v]
-        needed = ctx.needs_input_grad[5:]
+        needed = ctx.needs_input_grad[6:]
         grads = (
             -entry.sum_to_size(x.shape) if wanted else None
             for entry, x, wanted in zip(by_entry, coefficients, needed, strict=False)
         )
-        return v, None, None, None, None, *grads
+        return v, None, None, None, None, None, *grads
 
     @staticmethod
     def jvp(ctx: Any, df: Any, *others: Any) -> tuple[Tensor, None]:
         if ctx.A is None:
             return _another("tangent", ctx.again, df, None), None
         u, *coefficients = ctx.saved_tensors
-        changes = [torch.zeros_like(x) if d is None else d for x, d in zip(coefficients, others[4:], strict=True)]
+        changes = [torch.zeros_like(x) if d is None else d for x, d in zip(coefficients, others[5:], strict=True)]
         change = _operator(ctx.A, changes)(u)
         rhs = -change if df is None else df - change
         return _another("tangent", ctx.again, rhs, _operator(ctx.A, coefficients)), None
@@ -113,34 +115,37 @@ class Implicit(torch.autograd.Function):
         in_dims: tuple[int | None, ...],
         f: Tensor,
         start: Tensor,
+        lift: Tensor,
         run: Run,
         again: Run,
         A: Diffusion | None,
         *coefficients: Tensor,
     ) -> tuple[tuple[Tensor, Outcome], tuple[int, None]]:
-        if any(dim is not None for dim in in_dims[5:]):
+        if any(dim is not None for dim in in_dims[6:]):
             raise ArgumentError(
                 "a, c",
                 got="fields inside torch.func.vmap",
                 expected="plain tensors: the hierarchy is built from their numbers",
                 do="give a batch of fields, (B, *cells), to one problem",
             )
-        f, start = (
+        f, start, lift = (
             x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
-            for x, dim in zip((f, start), in_dims, strict=False)
+            for x, dim in zip((f, start, lift), in_dims, strict=False)
         )
         if A is not None and any(x.ndim > A.ndim and x.shape[0] > 1 for x in coefficients):
             # each member of a batch has its own coefficients: one solve after the other
-            solved = [Implicit.apply(*pair, run, again, A, *coefficients) for pair in zip(f, start, strict=True)]
+            each = zip(f, start, lift, strict=True)
+            solved = [Implicit.apply(*one, run, again, A, *coefficients) for one in each]
             worst = max((outcome for _, outcome in solved), key=lambda outcome: outcome.residuals[-1])
             return (torch.stack([u for u, _ in solved]), worst), (0, None)
-        u, outcome = Implicit.apply(f.flatten(0, 1), start.flatten(0, 1), run, again, A, *coefficients)
+        u, outcome = Implicit.apply(*(x.flatten(0, 1) for x in (f, start, lift)), run, again, A, *coefficients)
         return (u.reshape(f.shape), outcome), (0, None)
 
 
 def _another(kind: str, again: Run, f: Tensor, A: Diffusion | None) -> Tensor:
     """A⁻¹ f."""
-    u, outcome = implicit(f, torch.zeros_like(f), again, again, A)
+    zero = torch.zeros_like(f)
+    u, outcome = implicit(f, zero, zero, again, again, A)
     tell(kind, outcome)
     return u
 

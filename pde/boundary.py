@@ -49,8 +49,10 @@ def faces_of(sides: Sequence[tuple[Side, Side]], kind: Side) -> list[Face]:
     return [(axis, end) for axis, pair in enumerate(sides) for end in (0, 1) if pair[end] == kind]
 
 
-def read(boundary: Boundary, problem: Poisson) -> Data:
+def read(boundary: Boundary | Data, problem: Poisson) -> Data:
     """The data of each side, checked."""
+    if isinstance(boundary, Data):
+        return boundary
     sides, ndim = problem.sides, problem.ndim
     if isinstance(boundary, list | tuple):
         given = _each(boundary, problem)

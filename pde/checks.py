@@ -31,6 +31,23 @@ def instance(name: str, value: object, kind: type, do: str) -> None:
         raise ArgumentError(name, got=type(value).__name__, expected=f"{article} {kind.__name__}", do=do)
 
 
+def on_grid(
+    name: str, x: object, grid: tuple[int, ...], dtype: torch.dtype, device: str | torch.device
+) -> tuple[int, ...]:
+    """x is a tensor (*grid), (B, *grid) or (B, 1, *grid) of that dtype and device; what comes before the grid."""
+    instance(name, x, Tensor, "use torch.as_tensor")
+    assert isinstance(x, Tensor)
+    extra = tuple(x.shape[: max(x.ndim - len(grid), 0)])
+    if tuple(x.shape[len(extra) :]) != grid or extra[1:] not in ((), (1,)) or 0 in extra:
+        n = ", ".join(map(str, grid))
+        forms = f"one of ({n}), (B, {n}), (B, 1, {n})"
+        raise ArgumentError(name, got=f"shape {tuple(x.shape)}", expected=forms, do="give it the problem's grid")
+    for got, want, word in ((x.dtype, dtype, dtype), (x.device, device, f'"{device}"')):
+        if got != want:
+            raise ArgumentError(name, got=got, expected=f"{want}, as the problem", do=f"use {name}.to({word})")
+    return extra
+
+
 def finite(name: str, x: Tensor, *, got: str, do: str) -> None:
     """x holds neither NaN nor infinity."""
 

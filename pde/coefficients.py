@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from numbers import Real
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -56,6 +57,47 @@ def same_batch(a: object, c: object, ndim: int) -> None:
         raise ArgumentError("c", got=got, expected="as many as of a, or one", do="give each a its c")
 
 
+def resolved(a: object, c: object, h: Sequence[float], dtype: torch.dtype, anchored: bool) -> None:
+    """a/h² and c are of a size that dtype computes with; anchored: whether there is a Dirichlet side."""
+    info = torch.finfo(dtype)
+    low, high = info.tiny**0.8, info.max**0.8  # room for sums, products with u, and their inverse
+    if isinstance(a, Tensor):
+        least, most = (float(x) for x in torch.aminmax(a.detach()))
+        strengths = [x / step**2 for x in (least, most) for step in h]
+    else:
+        strengths = [x / step**2 for x, step in zip(cast(Sequence[float], a), h, strict=True)]
+    if not low <= min(strengths) <= max(strengths) <= high:
+        raise ArgumentError(
+            "a",
+            got=f"a/h² from {min(strengths):.3g} to {max(strengths):.3g}",
+            expected=f"{low:.0e} to {high:.0e}, for {dtype}",
+            do="scale a and f, or use torch.float64",
+        )
+    largest = _largest(c, len(h))
+    if max(largest) > high:
+        raise ArgumentError(
+            "c", got=f"{max(largest):.3g}", expected=f"at most {high:.0e}, for {dtype}", do="scale c and f"
+        )
+    if anchored or not any(largest):
+        return
+    needed = 10 * info.eps * max(strengths)
+    if min(largest) < needed:
+        raise ArgumentError(
+            "c",
+            got=f"at most {min(largest):.3g}" + (" in a member of the batch" if len(largest) > 1 else ""),
+            expected=f"{needed:.1g} or more somewhere, or zero everywhere: without a Dirichlet side it alone fixes the "
+            "constant part of u",
+            do="use c=0.0, solve each member by itself, or give a Dirichlet side",
+        )
+
+
+def _largest(c: object, ndim: int) -> list[float]:
+    """Of each member of a batch."""
+    if not isinstance(c, Tensor):
+        return [cast(float, c)]
+    return [float(x.max()) for x in (c.detach() if c.ndim > ndim else c.detach()[None])]
+
+
 def _field(
     name: str,
     value: object,
@@ -76,7 +118,12 @@ def _field(
         or tuple(value.shape[-len(grid) :]) != tuple(grid)
         or not len(value)
     ):
-        raise ArgumentError(name, got=f"shape {tuple(value.shape)}", expected=expected, do="look at problem.cells")
+        raise ArgumentError(
+            name,
+            got=f"shape {tuple(value.shape)}",
+            expected=expected,
+            do=f"look at problem.{'cells' if name == 'a' else 'shape'}",
+        )
     if value.dtype != dtype or value.device != device:
         got, want = f"{value.dtype} on {value.device}", f"{dtype} on {device}, as the problem"
         raise ArgumentError(name, got=got, expected=want, do=f"use {name}.to(dtype, device)")
@@ -94,17 +141,41 @@ def _least(name: str, field: Tensor, least: float, expected: str, do: str) -> No
 def derivative(g: Pointwise, u: Tensor) -> Tensor:
     """g'(u), for a g of each number by itself; without a graph."""
     with torch.enable_grad():
-        x = u.detach().requires_grad_()
+        x = _leaf(u)
         y = g(x)
-        if not isinstance(y, Tensor) or y.shape != x.shape:
-            got = f"{tuple(y.shape)}" if isinstance(y, Tensor) else type(y).__name__
+        if not isinstance(y, Tensor) or y.shape != x.shape or y.dtype != x.dtype:
+            made = f"{y.dtype} of shape {tuple(y.shape)}" if isinstance(y, Tensor) else type(y).__name__
             raise ArgumentError(
                 "g",
-                got=f"a function that makes {got} of {tuple(x.shape)}",
-                expected="the same shape",
+                got=f"a function that makes {made} of {x.dtype} of shape {tuple(x.shape)}",
+                expected="the same shape and dtype",
                 do="compute with each number of u by itself, e.g. lambda u: u**3",
             )
         if not y.requires_grad:
             return torch.zeros_like(u)  # a constant
         (slope,) = torch.autograd.grad(y.sum(), x, allow_unused=True)
     return torch.zeros_like(u) if slope is None else slope.detach()
+
+
+def _leaf(u: Tensor) -> Tensor:
+    try:
+        return u.detach().clone().requires_grad_()
+    except RuntimeError as error:
+        raise ArgumentError(
+            "g",
+            got="a nonlinear problem inside a transformation of torch.func",
+            expected="torch.autograd, in reverse mode",
+            do="use backward() or torch.autograd.grad",
+        ) from error
+
+
+def check_pointwise(g: Pointwise, zero: Tensor) -> None:
+    """g and its derivative are finite at u = 0, where every cycle begins on a coarse grid."""
+    for name, values in (("", g(zero)), ("'s derivative", derivative(g, zero))):
+        if not torch.isfinite(values).all():
+            raise ArgumentError(
+                "g",
+                got=f"NaN or infinity for g{name} at u = 0",
+                expected="a function that is finite there, and so its derivative by autograd",
+                do="shift u, or guard the singular point with torch.where on both sides of it",
+            )

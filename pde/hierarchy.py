@@ -80,10 +80,18 @@ class PoissonMultigrid(AbstractMultigrid):
         return solution(states[0])
 
     def improve(self, u: Tensor | None, f: Tensor) -> Tensor:
-        """A better u: one run. Nested iteration begins anew: on the residual equation, or where there is none on f."""
-        if u is None or (self.nested and self.problem.g is not None):
+        """A better u: one run. Nested iteration begins anew on the residual equation; without one, a V-cycle it is."""
+        if u is None:
             return self(f)
-        return u + self(residual(self.A, u, f)) if self.nested else self(f, u)
+        if not self.nested:
+            return self(f, u)
+        if self.linear:
+            return u + self(residual(self.A, u, f))
+        return self.with_program(named("V", len(self.grids)))(f, u)
+
+    @property
+    def linear(self) -> bool:
+        return self.problem.g is None
 
     @property
     def nested(self) -> bool:
@@ -93,7 +101,7 @@ class PoissonMultigrid(AbstractMultigrid):
     @property
     def symmetric(self) -> bool:
         """Whether a run from zero is linear and symmetric, as conjugate gradients need it, if the smoothers are."""
-        if self.problem.g is not None:
+        if not self.linear:
             return False
         mirrored = [(_MIRROR.get(op.kind), op.level) for op in reversed(self.program)]
         return self.mirrored and mirrored == list(self.program)

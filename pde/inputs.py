@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping
+from dataclasses import fields
 from numbers import Real
 
 import torch
@@ -15,7 +16,7 @@ from unified.errors import ArgumentError
 from . import checks, memory
 from .hierarchy import PoissonMultigrid
 from .mixed import Mixed, single
-from .problems import Poisson
+from .problems import Poisson, same
 from .setup import multigrid
 
 
@@ -26,26 +27,23 @@ def check_stopping(rtol: float, max_cycles: int) -> None:
     checks.whole("max_cycles", max_cycles, least=1, usual=50)
 
 
-def check_nonlinear(problem: Poisson, method: str, precision: str) -> None:
+def check_nonlinear(problem: Poisson, method: str, precision: str, u0: Tensor | None) -> None:
     """What needs a linear problem has one."""
+    if problem.g is None:
+        return
     for name, value, linear, do in (("method", method, "pcg", "fmg"), ("precision", precision, "mixed", "problem")):
-        if problem.g is not None and value == linear:
+        if value == linear:
             got = f'"{value}", for a nonlinear problem'
-            raise ArgumentError(name, got=got, expected="one for problems without g", do=f'use {name}="{do}"')
+            raise ArgumentError(name, got=got, expected="a linear problem for that", do=f'use {name}="{do}"')
+    if method == "fmg" and u0 is not None:
+        got = "a start for nested iteration of a nonlinear problem, which begins anew"
+        raise ArgumentError("u0", got=got, expected="none", do='use method="mg"')
 
 
 def batch(name: str, x: Tensor, problem: Poisson) -> Tensor:
     """x, of shape (*grid), (B, *grid) or (B, 1, *grid), as (B, 1, *grid); one for many coefficients is repeated."""
-    checks.instance(name, x, Tensor, "use torch.as_tensor")
     grid = problem.shape
-    extra = tuple(x.shape[: max(x.ndim - problem.ndim, 0)])
-    if tuple(x.shape[len(extra) :]) != grid or extra[1:] not in ((), (1,)) or 0 in extra:
-        n = ", ".join(map(str, grid))
-        forms = f"one of ({n}), (B, {n}), (B, 1, {n})"
-        raise ArgumentError(name, got=f"shape {tuple(x.shape)}", expected=forms, do="give it the problem's grid")
-    for got, want, word in ((x.dtype, problem.dtype, problem.dtype), (x.device, problem.device, f'"{problem.device}"')):
-        if got != want:
-            raise ArgumentError(name, got=got, expected=f"{want}, as the problem", do=f"use {name}.to({word})")
+    extra = checks.on_grid(name, x, grid, problem.dtype, problem.device)
     memory.check(problem, math.prod(extra))  # before anything is allocated
     checks.finite(name, x, got="NaN or infinity", do=f"look at torch.isfinite({name})")
     x = x.reshape(-1, 1, *grid)
@@ -81,7 +79,10 @@ def cycle(
         raise ArgumentError("precision", got=got, expected="a problem in torch.float64", do='use precision="problem"')
     with torch.no_grad():
         A = problem.operator()
-    return Mixed(hierarchy(single(problem), mg, options), A)
+    if options.get("scheme") == "fas":
+        do = 'use scheme="correction"'
+        raise ArgumentError("scheme", got='"fas", with mixed precision', expected="corrections, to be rounded", do=do)
+    return Mixed(hierarchy(single(problem), mg, options, mixed=True), A)
 
 
 def level_of(cycle: PoissonMultigrid | Mixed) -> str:
@@ -89,7 +90,9 @@ def level_of(cycle: PoissonMultigrid | Mixed) -> str:
     return (cycle.mg if isinstance(cycle, Mixed) else cycle).level
 
 
-def hierarchy(problem: Poisson, mg: PoissonMultigrid | None, options: Mapping[str, object]) -> PoissonMultigrid:
+def hierarchy(
+    problem: Poisson, mg: PoissonMultigrid | None, options: Mapping[str, object], *, mixed: bool = False
+) -> PoissonMultigrid:
     """The one given, if it fits, or a new one."""
     known = list(inspect.signature(multigrid).parameters)[1:]
     for name in options:
@@ -102,9 +105,26 @@ def hierarchy(problem: Poisson, mg: PoissonMultigrid | None, options: Mapping[st
         raise ArgumentError("mg", got=got, expected="one or the other", do="give options to pde.multigrid")
     checks.instance("mg", mg, PoissonMultigrid, "use pde.multigrid(problem)")
     if mg.problem != problem:
-        got = f"a hierarchy of {mg.problem}"
-        raise ArgumentError("mg", got=got, expected=f"one of {problem}", do="use pde.multigrid(problem)")
+        got = f"a hierarchy of another problem: {_differences(mg.problem, problem)}"
+        expected = "one of this problem, with its numbers of now" + (" in float32" if mixed else "")
+        do = "use pde.multigrid(" + ("pde.single(problem))" if mixed else "problem)")
+        raise ArgumentError("mg", got=got, expected=expected, do=do)
+    dtype = next(iter(mg.grids[0].A.edges.values())).dtype
+    if dtype != problem.dtype:
+        do = "make a problem of that dtype instead of moving mg"
+        raise ArgumentError("mg", got=f"a hierarchy in {dtype}", expected=f"{problem.dtype}, as the problem", do=do)
     if not mg.program or mg.program[-1].level != 0:
         got = "a way down alone" if mg.program else "no ops"
         raise ArgumentError("program", got=got, expected="a cycle, back to level 0", do='use program="V"')
     return mg
+
+
+def _differences(given: Poisson, wanted: Poisson) -> str:
+    """Which fields differ, and how, where that is short."""
+    parts = []
+    for field in fields(Poisson):
+        one, other = getattr(given, field.name), getattr(wanted, field.name)
+        if not same(one, other):
+            tensors = isinstance(one, Tensor) or isinstance(other, Tensor)
+            parts.append(f"another field {field.name}" if tensors else f"{field.name} {one}, not {other}")
+    return "; ".join(parts)

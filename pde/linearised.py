@@ -7,11 +7,12 @@ this derivative, for every θ that r depends on: f and the boundary data, a, c, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, NoReturn, final
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from unified.errors import ArgumentError
 
 from .nonlinear import Nonlinear
 from .problems import Poisson
@@ -33,9 +34,30 @@ class _Step(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, r: Tensor, u: Tensor, solve: Callable[[Tensor], Tensor]) -> Tensor:
         ctx.solve = solve
+        ctx.save_for_backward(r)
         return u.clone()
 
     @staticmethod
-    @once_differentiable  # a second derivative would need that of A'(u)
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.solve(grad), None, None
+        (r,) = ctx.saved_tensors
+        with torch.no_grad():
+            v = ctx.solve(grad)
+        return _First.apply(v, r, grad), None, None
+
+
+@final
+class _First(torch.autograd.Function):
+    """v, which depends on r and grad, by a derivative that is not there: it would need that of A'(u)."""
+
+    @staticmethod
+    def forward(ctx: Any, v: Tensor, r: Tensor, grad: Tensor) -> Tensor:
+        return v.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> NoReturn:
+        raise ArgumentError(
+            "g",
+            got="a second derivative of a nonlinear solve",
+            expected="first ones",
+            do="linearise: solve with c + g'(u) for c, or take differences of gradients",
+        )

@@ -20,7 +20,7 @@ ALGEBRAIC = {2: 24, 3: 48}
 
 
 def estimate(problem: Poisson, batch: int = 1) -> int:
-    """Bytes that `pde.solve` takes beyond f for that many right-hand sides, within a factor of about 1.5."""
+    """Bytes that `pde.solve` takes beyond f for that many right-hand sides, within a factor of about 2."""
     field = isinstance(problem.a, Tensor)
     operators = problem.batch * FIELD_OPERATOR[problem.ndim] if field else OPERATOR
     if problem.g is None and jumps(problem.a, problem.ndim):

@@ -44,6 +44,10 @@ class Mixed(nn.Module):
         return Mixed(self.mg.with_program(program), self.A)
 
     @property
+    def linear(self) -> bool:
+        return self.mg.linear
+
+    @property
     def symmetric(self) -> bool:
         """Never quite: float32 rounds."""
         return False

@@ -17,22 +17,26 @@ GROWTH = 100.0  # above the smallest residual so far: divergence
 
 @final
 class Monitor:
-    """Relative residuals `‖f - A u‖₂/‖f - A 0‖₂` of each right-hand side, recomputed in float64 for every dtype.
+    """Relative residuals `‖f - A u‖₂/‖f - A u₁‖₂` of each right-hand side, recomputed in float64 for every dtype.
 
-    f: (B, C, *grid); for a linear A the unit is ‖f‖. Where it is zero the residual itself counts. radius: λmax of A,
-    for the rounding floor `eps λmax ‖u‖/‖f‖`: what rounding u alone leaves as a residual.
+    f: (B, C, *grid). lift: u₁, what carries the boundary values, which would count by 1/h² in a unit of ‖f‖; where it
+    is zero the unit of a linear A is ‖f‖. It is ‖f‖ too where the lift leaves nothing but rounding; where that is
+    zero the residual itself counts. radius: λmax of A, for the rounding floor `eps λmax ‖u‖`: what rounding u alone
+    leaves as a residual.
     """
 
-    def __init__(self, A: TensorMap, f: Tensor, *, radius: float, rtol: float) -> None:
+    def __init__(self, A: TensorMap, f: Tensor, *, radius: float, rtol: float, lift: Tensor) -> None:
         self.A, self.rtol = A, rtol
         self.f = f.detach().double()
-        with torch.no_grad():
-            unit = residual(A, torch.zeros_like(self.f), self.f)
-        largest = unit.flatten(1).abs().amax(1).reshape(-1, *[1] * (f.ndim - 1))
-        self.scale = torch.where(largest == 0, 1, largest)  # so that no square overflows or underflows
-        self.size = self._norm(unit)
-        self.size[self.size == 0] = 1
         self.unit = torch.finfo(f.dtype).eps * radius
+        with torch.no_grad():
+            given = residual(A, torch.zeros_like(self.f), self.f)
+            self.scale = self._largest(given)  # so that no square overflows or underflows
+            self.size = self._norm(given)
+            carried = lift.detach().double()
+            left = self._norm(residual(A, carried, self.f))
+            self.size = torch.where(left > NEAR * self.unit * self._norm(carried), left, self.size)
+        self.size[self.size == 0] = 1
         self.residuals: list[float] = []
         self.last = self.best = torch.full_like(self.size, torch.inf)
 
@@ -53,6 +57,11 @@ class Monitor:
         if (done | near & (now > STALL * last)).all():
             return Result.stagnated
         return Result.diverged if (~near & (now > GROWTH * self.best)).any() else None
+
+    @staticmethod
+    def _largest(x: Tensor) -> Tensor:
+        largest = x.flatten(1).abs().amax(1).reshape(-1, *[1] * (x.ndim - 1))
+        return torch.where(largest == 0, 1, largest)
 
     def _norm(self, x: Tensor) -> Tensor:
         return torch.linalg.vector_norm((x / self.scale).flatten(1), dim=1)

@@ -31,11 +31,11 @@ class Nonlinear(nn.Module):
 
     def __init__(self, linear: Diffusion, g: Pointwise, volumes: Tensor) -> None:
         super().__init__()
-        self.linear, self.g = linear, g
+        self.linear, self._g = linear, [g]  # in a list: a module's parameters are the user's, not the hierarchy's
         self.register_buffer("volumes", volumes, persistent=False)
 
     def forward(self, u: Tensor) -> Tensor:
-        out: Tensor = self.linear(u) + self.volumes * self.g(u)
+        out: Tensor = self.linear(u) + self.volumes * self._g[0](u)
         return out
 
     @property
@@ -45,7 +45,7 @@ class Nonlinear(nn.Module):
 
     def slope(self, u: Tensor) -> Tensor:
         """w g'(u): what the Jacobian adds to the diagonal."""
-        return self.volumes * derivative(self.g, u)
+        return self.volumes * derivative(self._g[0], u)
 
 
 @final

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unified.errors import ArgumentError
 
-from . import coefficients, compact
+from . import checks, coefficients, compact
 from .axes import Axis, Side
 from .boundary import Boundary, Data, coons
 from .boundary import read as read_boundary
@@ -76,6 +76,8 @@ class Poisson:
         self._set("a", coefficients.diffusivity(self.a, self.cells, self.cell_centres, self.dtype, self._torch_device))
         self._set("c", coefficients.reaction(self.c, self.shape, self.grid, self.dtype, self._torch_device))
         coefficients.same_batch(self.a, self.c, self.ndim)
+        anchored = any("dirichlet" in pair for pair in self.sides) or self.g is not None
+        coefficients.resolved(self.a, self.c, self.h, self.dtype, anchored)
         if self.g is not None and not callable(self.g):
             raise ArgumentError("g", got=repr(self.g), expected="a function of u, or None", do="e.g. lambda u: u**3")
         if self.order == 4 and (self.g or isinstance(self.a, Tensor) or isinstance(self.c, Tensor)):
@@ -89,7 +91,7 @@ class Poisson:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Poisson):
             return NotImplemented
-        return all(_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return all(same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
 
     def __hash__(self) -> int:
         return hash((self.shape, self.bc, self.spacing, self.dtype))
@@ -177,6 +179,14 @@ class Poisson:
         """Entries of the matrix."""
         return self.operator().nnz
 
+    def snapshot(self) -> Poisson:
+        """The same problem with copies of its fields: what is done to the originals does not reach it."""
+        copied = copy.copy(self)
+        for name in ("a", "c"):
+            if isinstance(x := getattr(self, name), Tensor):
+                copied._set(name, x.detach().clone())
+        return copied
+
     def linearised(self, u: Tensor) -> Poisson:
         """The linear problem at u (B, 1, *grid): c + g'(u) for c, which may be negative, and no g."""
         assert self.g is not None
@@ -196,11 +206,12 @@ class Poisson:
             raise ArgumentError("problem", got=got, expected="one matrix", do="make a problem for each")
         return self.operator().to_scipy()
 
-    def load(self, f: Tensor, boundary: Boundary = None) -> Tensor:
-        """The right-hand side of the discrete system, (..., *grid) from f at the points: (..., *grid).
+    def load(self, f: Tensor, boundary: Boundary | Data = None) -> Tensor:
+        """The right-hand side of the discrete system, from f at the points, in one of `pde.solve`'s shapes: the same.
 
         f times `weights`, and what the boundary data add (see `pde.solve`); order 4 averages f over neighbours.
         """
+        checks.on_grid("f", f, tuple(self.shape), self.dtype, self.device)
         data = read_boundary(boundary, self)
         x = f.reshape(-1, 1, *self.shape)
         load = self._compact_load(x, data) if self.order == 4 else self._load(x, data)
@@ -223,7 +234,7 @@ class Poisson:
     def _compact_load(self, f: Tensor, data: Data) -> Tensor:
         return compact.load(self.axes, cast(tuple[float, ...], self.a), cast(float, self.c), f, data.faces(self.ndim))
 
-    def lift(self, boundary: Boundary) -> Tensor:
+    def lift(self, boundary: Boundary | Data) -> Tensor:
         """A smooth extension of the Dirichlet values into the interior: (*grid), or (B, *grid) for a batch of them."""
         values = read_boundary(boundary, self).values
         if values is None:
@@ -280,7 +291,7 @@ def _padded(x: Tensor, dim: int, start: int, n: int) -> Tensor:
     return torch.cat([before, x, after], dim)
 
 
-def _equal(x: object, y: object) -> bool:
+def same(x: object, y: object) -> bool:
     if isinstance(x, Tensor) and isinstance(y, Tensor):
         return x is y or (x.shape == y.shape and x.device == y.device and torch.equal(x, y))
     return type(x) is type(y) and x == y

@@ -18,6 +18,7 @@ from . import checks, memory
 from .algebraic import COARSEST, AlgebraicCycle, jumps
 from .coarse import DirectSolve
 from .coarsening import Coarsening, Grid, coarsen
+from .coefficients import check_pointwise
 from .hierarchy import PROGRAMS, PoissonMultigrid
 from .nonlinear import NewtonSolve, Nonlinear, newton
 from .operators import Diffusion
@@ -64,6 +65,7 @@ def multigrid(
     """
     checks.instance("problem", problem, Poisson, "e.g. pde.Poisson((255, 255))")
     memory.check(problem)
+    problem = problem.snapshot()  # fields that are changed in place make another problem
     checks.whole("pre", pre, least=0, usual=1)
     checks.whole("post", post, least=0, usual=1)
     coarsest = (9 if problem.g is None else 128) if coarsest is None else coarsest
@@ -78,6 +80,8 @@ def multigrid(
     checks.one_of("level", level, ["auto", "composed"], note=note)
     newtons = problem.g is not None and not is_function(smoother)  # a given smoother is taken as it is
     make = factory(smoother, degree, relative=newtons)
+    if problem.g is not None:
+        check_pointwise(problem.g, problem.zeros(1, 1))
     algebraic = coarsening == "auto" and problem.g is None and jumps(problem.a, problem.ndim)
     grids, steps = _coarsened(problem, coarsest, coarsening == "full", algebraic)
     algebraic = algebraic and grids[-1].unknowns > max(coarsest, COARSEST)

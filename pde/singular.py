@@ -25,10 +25,10 @@ def balanced(load: Tensor, weights: Tensor) -> tuple[Tensor, float]:
     """The load less the multiple of the control volumes that makes its sum zero, and the worst imbalance.
 
     Data that are compatible as functions are so on a grid up to the error of quadrature, and noise of mean zero up
-    to about N^-1/2; more than 4 N^-1/2 is refused. load: (B, 1, *grid); weights: (*grid).
+    to about N^-1/2; more than 4 N^-1/2, or .9, is refused. load: (B, 1, *grid); weights: (*grid).
     """
     largest: list[float] = []
-    allowed = min(0.5, 4 * weights.numel() ** -0.5)
+    allowed = min(0.9, 4 * weights.numel() ** -0.5)
 
     def look(values: Tensor) -> None:
         worst = float(imbalance(values).max())

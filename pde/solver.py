@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, final
+from typing import Literal, cast, final
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from unified.solution import Result, Solution
 
 from . import checks, inputs
 from .adjoint import Outcome, Run, implicit, tell
-from .boundary import Boundary
+from .boundary import Boundary, read
 from .hierarchy import PoissonMultigrid
 from .krylov import conjugate_gradients
 from .linearised import newton_step
@@ -43,7 +43,8 @@ def _cycles(mg: Cycle, f: Tensor, u: Tensor) -> Iterator[Tensor]:
 def _nested(mg: Cycle, f: Tensor, u: Tensor) -> Iterator[Tensor]:
     # two cycles a level: the algebraic error is then a few per cent of the discretisation error, with one half
     start = mg.with_program(fmg(len(mg.grids), cycles=2))
-    yield from _cycles(mg, f, start.improve(u, f))
+    # of a nonlinear problem there is no residual equation to begin anew on
+    yield from _cycles(mg, f, start.improve(u, f) if mg.linear else start(f))
 
 
 def _preconditioned(mg: Cycle, f: Tensor, u: Tensor) -> Iterator[Tensor]:
@@ -67,11 +68,18 @@ class Iteration:
     max_cycles: int
 
     def __call__(
-        self, f: Tensor, start: Tensor, see: Callable[[Tensor, Sequence[float]], Result | None] = _unseen
+        self,
+        f: Tensor,
+        start: Tensor,
+        lift: Tensor,
+        see: Callable[[Tensor, Sequence[float]], Result | None] = _unseen,
     ) -> tuple[Tensor, Outcome]:
-        """f, start: (B, 1, *grid). see: told of each iterate with the history so far; a Result ends the loop."""
+        """f, start, lift (see `Monitor`): (B, 1, *grid).
+
+        see: told of each iterate with the history so far; a Result ends the loop.
+        """
         A = self.cycle.A
-        monitor = Monitor(A, f, radius=A.bounds[0], rtol=self.rtol)
+        monitor = Monitor(A, f, radius=A.bounds[0], rtol=self.rtol, lift=lift)
         result = Result.maximum_cycles
         # a copy: the solution must not alias the start
         for u in itertools.islice(self.stream(self.cycle, f, start.clone()), self.max_cycles + 1):
@@ -97,7 +105,10 @@ def solve(
     progress: Progress = False,
     **options: object,
 ) -> Solution:
-    """Solve `A u = load(f)` until `‖load - A u‖ <= rtol ‖load‖` for each right-hand side, boundary data in the load.
+    """Solve `A u = load(f)` until `‖load - A u‖ <= rtol ‖load - A u₁‖` for each right-hand side.
+
+    The load has the boundary data in it; u₁ is a smooth function of the boundary values (zero without), so that large
+    ones do not loosen the tolerance.
 
     f: (*grid), (B, *grid) or (B, 1, *grid), of the problem's dtype and device; `Solution.u` has its shape (or
     (B, *grid), where one f meets B fields of coefficients).
@@ -131,23 +142,31 @@ def solve(
     checks.one_of("method", method, ["auto", *METHODS])
     checks.one_of("precision", precision, ["problem", "mixed"])
     method = _method(problem, boundary, u0) if method == "auto" else method
-    inputs.check_nonlinear(problem, method, precision)
+    inputs.check_nonlinear(problem, method, precision, u0)
     rhs = inputs.batch("f", f, problem)
     cycle = inputs.cycle(problem, precision, mg, options)
-    start = _start(problem, rhs, boundary, u0)
+    lift = torch.zeros_like(rhs)
+    if boundary is not None:
+        boundary = read(boundary, problem)
+        lift = inputs.for_each("boundary", problem.lift(boundary), rhs, problem)
+    start = lift if u0 is None else inputs.for_each("u0", u0, rhs, problem)
     rhs = inputs.for_each("boundary", problem.load(rhs, boundary), rhs, problem)
     weights, imbalance = problem.weights, 0.0
     if problem.singular:
         rhs, imbalance = balanced(rhs, weights)
     if callback is not None:
         checks.unmapped("f", rhs, "a callback")
-    iteration = Iteration(cycle, METHODS[method], rtol, max_cycles)
+    again = Iteration(cycle, METHODS[method], rtol, max_cycles)
     shape = inputs.shape_of_solution(f, rhs)
     watch = Watch(callback, progress, shape=shape, rtol=rtol, dtype=f.dtype)
     ready = time.perf_counter()
-    run = partial(iteration, see=watch.see)
+
+    def see(u: Tensor, residuals: Sequence[float]) -> Result | None:
+        return watch.see(centred(u, weights) if problem.singular else u, residuals)
+
+    run = partial(again, see=see)
     with watch:
-        u, outcome = _differentiable(problem, cycle, rhs, start, run, iteration)
+        u, outcome = _differentiable(problem, cycle, rhs, start, lift, run, again)
     if problem.singular:
         u = centred(u, weights)
     seconds = {
@@ -171,33 +190,41 @@ def solve(
 def _method(problem: Poisson, boundary: Boundary, u0: Tensor | None) -> Method:
     if problem.g is not None:  # its nested iteration has no use for a start, nor for a lift of the boundary values
         return "fmg" if boundary is None and u0 is None else "mg"
-    if isinstance(problem.a, Tensor):
+    if isinstance(problem.a, Tensor) or _reacts(problem):
         return "pcg"
     return "fmg" if u0 is None else "mg"
 
 
+def _reacts(problem: Poisson) -> bool:
+    """Whether c outweighs diffusion over a spacing, where the compact stencil is hard to smooth."""
+    if problem.order == 2:
+        return False
+    a, c = cast(tuple[float, ...], problem.a), cast(float, problem.c)
+    return c > min(x / h**2 for x, h in zip(a, problem.h, strict=True))
+
+
 def _differentiable(
-    problem: Poisson, cycle: Cycle, f: Tensor, start: Tensor, run: Run, again: Iteration
+    problem: Poisson, cycle: Cycle, f: Tensor, start: Tensor, lift: Tensor, run: Run, again: Iteration
 ) -> tuple[Tensor, Outcome]:
-    """run(f, start), by whichever way its derivatives come."""
+    """run(f, start, lift), by whichever way its derivatives come."""
     if _trains(cycle):
         checks.unmapped("f", f, "trained roots")
-        return run(f, start)
+        return run(f, start, lift)
     if problem.g is not None:
         checks.unmapped("f", f, "a nonlinear problem")
         with torch.no_grad():
-            u, outcome = run(f, start)
+            u, outcome = run(f, start, lift)
         return newton_step(problem, u, f, partial(_by_jacobian, problem, u, again)), outcome
     fields = any(isinstance(x, Tensor) for x in (problem.a, problem.c))
     # built anew from the problem's own coefficients: the hierarchy's have no graph
     A = problem.operator() if fields else None
-    return implicit(f, start.detach(), run, again, A)
+    return implicit(f, start.detach(), lift.detach(), run, again, A)
 
 
 def _by_jacobian(problem: Poisson, u: Tensor, like: Iteration, f: Tensor) -> Tensor:
     """A'(u)⁻¹ f."""
     mg = multigrid(problem.linearised(u))
-    v, outcome = replace(like, cycle=mg, stream=METHODS["pcg"])(f, torch.zeros_like(f))
+    v, outcome = replace(like, cycle=mg, stream=METHODS["pcg"])(f, *[torch.zeros_like(f)] * 2)
     tell("adjoint", outcome)
     return v
 
@@ -205,12 +232,3 @@ def _by_jacobian(problem: Poisson, u: Tensor, like: Iteration, f: Tensor) -> Ten
 def _trains(cycle: Cycle) -> bool:
     """Whether gradients are to reach the hierarchy itself: only the graph of the cycles leads there."""
     return torch.is_grad_enabled() and any(x.requires_grad for x in (*cycle.parameters(), *cycle.buffers()))
-
-
-def _start(problem: Poisson, f: Tensor, boundary: Boundary, u0: Tensor | None) -> Tensor:
-    """u0, or the smooth lift of the boundary values: what it leaves to solve vanishes on the boundary."""
-    if u0 is not None:
-        return inputs.for_each("u0", u0, f, problem)
-    if boundary is None:
-        return torch.zeros_like(f)
-    return inputs.for_each("boundary", problem.lift(boundary), f, problem)

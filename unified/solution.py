@@ -17,7 +17,8 @@ class Result(Enum):
     converged = "converged: the relative residual is at or below rtol"
     maximum_cycles = (
         "the cycles ran out before the tolerance was reached. Either the tolerance needs more of them, or "
-        "the rate is poor: look at `rate`; raise `max_cycles`, or the smoother's degree, or use method='pcg'"
+        "the rate is poor: look at `rate`; raise `max_cycles`, or the smoother's degree, or use method='pcg' if it "
+        "was another"
     )
     stagnated = (
         "the residual no longer falls: it has reached the rounding floor of this dtype, which grows with "

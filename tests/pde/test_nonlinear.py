@@ -8,6 +8,7 @@ from torch.autograd import gradcheck
 
 import pde
 from pde.nonlinear import NewtonSolve, Nonlinear
+from unified import ArgumentError
 
 PI = math.pi
 G = {
@@ -113,6 +114,42 @@ def test_derivatives_by_everything():
 def test_a_second_derivative_is_refused():
     f = random(5, 4, wanted=True)
     u = pde.solve(pde.Poisson((5, 4), g=G["cubic"]), f).u
-    (grad,) = torch.autograd.grad(u.square().sum(), f, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        grad.sum().backward()
+    for loss in (u.square().sum(), u.sum()):
+        (grad,) = torch.autograd.grad(loss, f, create_graph=True)
+        with pytest.raises(ArgumentError, match="g: got a second derivative"):
+            grad.sum().backward()
+
+
+def test_torch_func_is_refused():
+    problem = pde.Poisson((5, 4), g=G["cubic"])
+    with pytest.raises(ArgumentError, match="g: got a nonlinear problem inside a transformation"):
+        torch.func.grad(lambda f: pde.solve(problem, f).u.sum())(random(5, 4))
+
+
+def test_a_network_for_g_keeps_its_parameters():
+    net = torch.nn.Sequential(torch.nn.Linear(1, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1)).double()
+    problem = pde.Poisson((7, 7), g=lambda u: 0.1 * net(u[..., None])[..., 0])
+    modular = pde.Poisson((7, 7), g=net_as_module(net))
+    for one in (problem, modular):
+        assert not list(pde.multigrid(one).parameters())
+        solution = pde.solve(one, random(7, 7))
+        assert solution.result.ok
+        grads = torch.autograd.grad(solution.u.sum(), net.parameters())
+        assert any(g.any() for g in grads)
+
+
+def net_as_module(net):
+    class Pointwise(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = net
+
+        def forward(self, u):
+            return 0.1 * self.net(u[..., None])[..., 0]
+
+    return Pointwise()
+
+
+def test_nested_iteration_as_a_cycle_goes_on():
+    problem = pde.Poisson((31, 31), g=G["cubic"])
+    assert pde.solve(problem, random(31, 31), program="fmg", method="mg").result.ok
