@@ -23,8 +23,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pde.axes import Axis
-from pde.operators import Direction, directions
+from .axes import Axis
+from .discretise import line
+from .operators import Direction, directions
 
 Boundary = Mapping[tuple[int, int], Tensor]  # (axis, 0 for the low or 1 for the high end): values on the closed face
 
@@ -35,8 +36,8 @@ def edges(axes: Sequence[Axis], a: Sequence[float], c: float) -> tuple[dict[Dire
     """Of `Diffusion`, float64, of size 1 along an axis where constant; its reaction, None for c = 0."""
     ndim = len(axes)
     strengths, cross = _coefficients(axes, a)
-    widths = [_along(axis.widths, i, ndim) for i, axis in enumerate(axes)]
-    links = [_along(np.isfinite(axis.gaps).astype(float), i, ndim) for i, axis in enumerate(axes)]
+    widths = [line(axis.widths, i, ndim) for i, axis in enumerate(axes)]
+    links = [line(np.isfinite(axis.gaps).astype(float), i, ndim) for i, axis in enumerate(axes)]
     out = {}
     for direction in directions(ndim):
         steps = [i for i, step in enumerate(direction) if step]
@@ -81,7 +82,7 @@ def load(axes: Sequence[Axis], a: Sequence[float], c: float, f: Tensor, boundary
         for pair, s in cross.items():
             out = out + s * _differences(u, pair, ndim)
     for i, axis in enumerate(axes):
-        out = out * _along(axis.widths, i, ndim).to(out)
+        out = out * line(axis.widths, i, ndim).to(out)
     return out
 
 
@@ -191,10 +192,3 @@ def _differences(x: Tensor, axes: Sequence[int], ndim: int) -> Tensor:
 def _second_difference(x: Tensor, dim: int) -> Tensor:
     n = x.shape[dim] - 2
     return x.narrow(dim, 0, n) - 2 * x.narrow(dim, 1, n) + x.narrow(dim, 2, n)
-
-
-def _along(values: np.ndarray, i: int, ndim: int) -> Tensor:
-    """Values of axis i to broadcast to a grid, one where all are equal."""
-    if (values == values[0]).all():
-        values = values[:1]
-    return torch.from_numpy(values.copy()).reshape([-1 if j == i else 1 for j in range(ndim)])

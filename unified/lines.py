@@ -7,6 +7,7 @@ that are coarsened and on no other. The restriction is half the transpose: full 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from types import EllipsisType
 from typing import final
@@ -55,9 +56,11 @@ class Layout:
         return self.take(padded, start, self.between), self.take(padded, start + 1, self.between)
 
 
-@final
-class LineProlongation(nn.Module):
-    """x: (..., kept, ...) -> (..., n, ...). left, right: tensors that broadcast to (..., between, ...)."""
+class AbstractLineTransfer(nn.Module, ABC):
+    """left, right: the shares that the coarse point before and the one after have in each point between.
+
+    They broadcast to (..., between, ...).
+    """
 
     left: Tensor
     right: Tensor
@@ -67,6 +70,14 @@ class LineProlongation(nn.Module):
         self.layout = layout
         self.register_buffer("left", left, persistent=False)
         self.register_buffer("right", right, persistent=False)
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor: ...
+
+
+@final
+class LineProlongation(AbstractLineTransfer):
+    """x: (..., kept, ...) -> (..., n, ...)."""
 
     def forward(self, x: Tensor) -> Tensor:
         before, after = self.layout.beside(x)
@@ -84,17 +95,8 @@ def interleave(layout: Layout, kept: Tensor, between: Tensor) -> Tensor:
 
 
 @final
-class LineRestriction(nn.Module):
+class LineRestriction(AbstractLineTransfer):
     """Half the transpose of `LineProlongation` with the same weights: (..., n, ...) -> (..., kept, ...)."""
-
-    left: Tensor
-    right: Tensor
-
-    def __init__(self, layout: Layout, left: Tensor, right: Tensor) -> None:
-        super().__init__()
-        self.layout = layout
-        self.register_buffer("left", left, persistent=False)
-        self.register_buffer("right", right, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         layout = self.layout
