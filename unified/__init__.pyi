@@ -2,6 +2,10 @@ from . import testing as testing
 from .dataspace import DataSpaceLevel as DataSpaceLevel
 from .errors import ArgumentError as ArgumentError
 from .errors import DataError as DataError
+from .lines import Layout as Layout
+from .lines import LineInterpolation as LineInterpolation
+from .lines import LineProlongation as LineProlongation
+from .lines import LineRestriction as LineRestriction
 from .multigrid import AbstractLevel as AbstractLevel
 from .multigrid import AbstractMultigrid as AbstractMultigrid
 from .multigrid import Level as Level
@@ -33,7 +37,6 @@ from .spectrum import lanczos_bounds as lanczos_bounds
 from .spectrum import power_bound as power_bound
 from .spectrum import symbol as symbol
 from .spectrum import symbol_radius as symbol_radius
-from .transfer import CubicInterpolation as CubicInterpolation
 from .transfer import StencilConv as StencilConv
 from .transfer import StencilTranspose as StencilTranspose
 from .transfer import full_weighting as full_weighting

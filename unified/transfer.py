@@ -13,7 +13,6 @@ from types import EllipsisType
 from typing import final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .errors import ArgumentError, whole
@@ -116,45 +115,6 @@ class StencilTranspose(nn.Module):
 
     def extra_repr(self) -> str:
         return f"size={self.size}, stride={self.stride}, padding={self.padding}"
-
-
-@final
-class CubicInterpolation(nn.Module):
-    """Cubic interpolation from n to 2n + 1 interior points an axis, zero on the boundary (nested iteration).
-
-    Full multigrid needs an interpolation of higher order than the discretisation (Trottenberg et al. 2001,
-    section 3.2.2). Inside, midpoints take (-1, 9, 9, -1)/16; beside a boundary the cubic through the boundary
-    value and the three nearest points, (5, 15, -5, 1)/16. A single point takes the parabola through it and
-    both boundaries.
-    """
-
-    def __init__(self, ndim: int) -> None:
-        super().__init__()
-        self.ndim = ndim
-
-    def forward(self, x: Tensor) -> Tensor:
-        _check_input("x", x, self.ndim)
-        for axis in range(-self.ndim, 0):
-            x = _cubic(x.movedim(axis, -1)).movedim(-1, axis)
-        return x.contiguous()
-
-
-def _cubic(x: Tensor) -> Tensor:
-    n = x.shape[-1]
-    if n == 1:
-        middle = 0.75 * x.expand(*x.shape[:-1], 2)
-    elif n == 2:  # the cubic through both boundaries and both points
-        z = F.pad(x, (1, 1))
-        edge = torch.stack([15 * x[..., 0] - 5 * x[..., 1], 15 * x[..., 1] - 5 * x[..., 0]], -1) / 16
-        inside = (9 * (x[..., :1] + x[..., 1:]) - z[..., :1] - z[..., -1:]) / 16
-        middle = torch.cat([edge[..., :1], inside, edge[..., 1:]], -1)
-    else:
-        z = F.pad(x, (1, 1))
-        inside = (9 * (z[..., 1:-2] + z[..., 2:-1]) - z[..., :-3] - z[..., 3:]) / 16
-        left = (15 * x[..., :1] - 5 * x[..., 1:2] + x[..., 2:3]) / 16
-        right = (15 * x[..., -1:] - 5 * x[..., -2:-1] + x[..., -3:-2]) / 16
-        middle = torch.cat([left, inside, right], -1)
-    return torch.cat([torch.stack([middle[..., :-1], x], -1).flatten(-2), middle[..., -1:]], -1)
 
 
 def _window(start: Sequence[int], count: Sequence[int], stride: int = 1) -> Window:

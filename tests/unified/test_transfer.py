@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified import ArgumentError, CubicInterpolation, StencilConv, StencilTranspose, full_weighting
+from unified import ArgumentError, StencilConv, StencilTranspose, full_weighting
 from unified.testing import check_adjoint, check_linear
 
 CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
@@ -109,27 +109,6 @@ def test_interpolation_is_exact_for_multilinear_functions(n, ndim):
     assert P(torch.ones(1, 1, *(n,) * ndim))[first] == 0.5**ndim
 
 
-@pytest.mark.parametrize("ndim", [1, 2, 3])
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 7])
-def test_cubic_interpolation_is_exact_for_cubics_that_vanish_on_the_boundary(n, ndim):
-    """Beside the boundary too. A single point knows the parabola alone."""
-    slope = 0.0 if n == 1 else 2.5
-
-    def g(x):
-        return (x * (1 - x) * (1 + slope * x)).prod(0)[None, None]
-
-    got = CubicInterpolation(ndim)(g(points(n, ndim)))
-    torch.testing.assert_close(got, g(points(2 * n + 1, ndim)), rtol=0, atol=1e-15)
-
-
-def test_cubic_interpolation_is_of_fourth_order():
-    def error(n):
-        g = [torch.sin(torch.pi * points(m, 2)).prod(0)[None, None] for m in (n, 2 * n + 1)]
-        return float((CubicInterpolation(2)(g[0]) - g[1]).abs().max())
-
-    assert error(31) / error(63) == pytest.approx(16, rel=0.02)
-
-
 @pytest.mark.parametrize("ndim", [1, 2])
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_gradients(n, ndim):
@@ -139,7 +118,6 @@ def test_gradients(n, ndim):
         StencilConv(stencil, padding=1),
         StencilConv(stencil, stride=2, padding=1),
         StencilTranspose(stencil, scale=2.0),
-        CubicInterpolation(ndim),
     ):
         assert torch.autograd.gradcheck(module, x)
     if n >= 3:
@@ -150,11 +128,10 @@ MODULES = [
     StencilConv(full_weighting(2), stride=2),
     StencilConv(full_weighting(2), stride=2, padding=1),
     StencilTranspose(full_weighting(2), scale=4.0),
-    CubicInterpolation(2),
 ]
 
 
-@pytest.mark.parametrize("module", MODULES, ids=["conv", "padded", "transpose", "cubic"])
+@pytest.mark.parametrize("module", MODULES, ids=["conv", "padded", "transpose"])
 def test_memory_layout_does_not_matter(module):
     x = torch.randn(2, 3, 7, 5, dtype=torch.float64)
     want = module(x)
@@ -172,7 +149,7 @@ def test_memory_layout_does_not_matter(module):
     assert torch.equal(module(x[0, 0]), want[0, 0])  # a grid alone
 
 
-@pytest.mark.parametrize("module", MODULES, ids=["conv", "padded", "transpose", "cubic"])
+@pytest.mark.parametrize("module", MODULES, ids=["conv", "padded", "transpose"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 def test_dtype_is_kept(module, dtype):
     x = torch.randn(2, 3, 7, 5, dtype=torch.float64).to(dtype)
@@ -221,7 +198,7 @@ def test_bad_steps(steps):
             kind(full_weighting(1), **steps)
 
 
-@pytest.mark.parametrize("module", MODULES, ids=["conv", "padded", "transpose", "cubic"])
+@pytest.mark.parametrize("module", MODULES, ids=["conv", "padded", "transpose"])
 def test_too_few_dimensions(module):
     with pytest.raises(ArgumentError, match=r"x: got shape \(5,\); expected at least 2 dimensions"):
         module(torch.ones(5))
