@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from pyamg import ruge_stuben_solver
 from scipy.sparse.linalg import spsolve
 
 import pde
@@ -71,7 +72,6 @@ def test_three_dimensions(name):
 
 @pytest.mark.parametrize("sides", SIDES)
 def test_pyamg_finds_the_same_solution(sides):
-    ruge_stuben_solver = pytest.importorskip("pyamg").ruge_stuben_solver
     problem = pde.Poisson((40, 41), bc=[sides, "dirichlet"], a=1.0)
     a = torch.from_numpy(np.where(np.random.default_rng(0).random(problem.cells) < 0.5, HIGH, 1.0))
     problem = pde.Poisson((40, 41), bc=[sides, "dirichlet"], a=a, c=0.5)
