@@ -70,6 +70,12 @@ class AlgebraicCycle(AbstractSmoother):
         solve = _Product(_Sparse(_block_diagonal([sp.csr_array(x) for x in dense]), like))
         self.levels = nn.ModuleList([*levels, Level(_Sparse(matrix, like), solve=solve)])
 
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Points and matrix entries of each level below the first, those of one operator of a batch."""
+        matrices = [level.A for level in self.levels if isinstance(level, Level)][1:]
+        return [(A.shape[0] // self.count, len(A.entries) // self.count) for A in matrices]  # type: ignore[union-attr]
+
     def forward(self, A: TensorMap, u: Tensor | None, f: Tensor) -> Tensor:
         r = residual(A, u, f)
         batch = max(r.shape[0], self.count)

@@ -15,6 +15,7 @@ from unified.multigrid import AbstractLevel, AbstractMultigrid, Level, State, so
 from unified.program import Op, Program, named
 from unified.smoother import residual
 
+from .algebraic import AlgebraicCycle
 from .coarsening import Grid
 from .nonlinear import Nonlinear
 from .operators import Diffusion
@@ -133,12 +134,19 @@ class PoissonMultigrid(AbstractMultigrid):
     @property
     def operator_complexity(self) -> float:
         """Entries of the matrices of all levels over those of the finest."""
-        return sum(grid.nnz for grid in self.grids) / self.grids[0].nnz
+        return sum([*(grid.nnz for grid in self.grids), *(nnz for _, nnz in self._below)]) / self.grids[0].nnz
+
+    @property
+    def _below(self) -> list[tuple[int, int]]:
+        """Points and matrix entries of the algebraic levels, if there are any."""
+        solver = cast(Level, self.levels[-1]).solver
+        return solver.sizes if isinstance(solver, AlgebraicCycle) else []
 
     @property
     def grid_complexity(self) -> float:
         """Unknowns of all levels over those of the finest."""
-        return sum(grid.unknowns for grid in self.grids) / self.problem.unknowns
+        unknowns = [*(grid.unknowns for grid in self.grids), *(points for points, _ in self._below)]
+        return sum(unknowns) / self.problem.unknowns
 
     def __repr__(self) -> str:
         def row(*cells: object) -> str:
@@ -148,6 +156,8 @@ class PoissonMultigrid(AbstractMultigrid):
             return " x ".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in values)
 
         rows = [row(i, grid(p.shape), p.unknowns, grid(p.h)) for i, p in enumerate(self.grids)]
+        below = enumerate(self._below, start=len(rows))
+        rows += [row(i, "algebraic", points, "-") for i, (points, _) in below]
         head = f"PoissonMultigrid: {self.program_name}, {self.parts}, {self.level} levels"
         tail = f"grid complexity {self.grid_complexity:.3f}, operator complexity {self.operator_complexity:.3f}"
         return "\n".join([head, row("level", "grid", "unknowns", "spacing"), *rows, tail])

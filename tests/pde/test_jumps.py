@@ -183,3 +183,15 @@ def test_points_kept_and_interpolation(name):
     np.testing.assert_allclose(P.sum(axis=1), 1, rtol=1e-10)
     assert np.diff(P.indptr).max() <= algebraic.MOST
     np.testing.assert_array_equal(P[kept].toarray(), np.eye(kept.sum()))
+
+
+def test_the_table_counts_the_algebraic_levels():
+    a = torch.from_numpy(np.where(np.random.default_rng(0).random((101, 78)) < 0.5, HIGH, 1.0))
+    mg = pde.multigrid(pde.Poisson((100, 77), a=a))
+    below = [(A.shape[0], len(A.entries)) for A in (level.A for level in mg.levels[-1].solver.levels[1:])]
+    assert below
+    grids = [(grid.unknowns, grid.nnz) for grid in mg.grids]
+    unknowns, entries = (sum(x) for x in zip(*grids, *below, strict=True))
+    assert mg.grid_complexity == pytest.approx(unknowns / 7700)
+    assert mg.operator_complexity == pytest.approx(entries / grids[0][1])
+    assert repr(mg).count("algebraic") == len(below) + 1
