@@ -86,7 +86,7 @@ def multigrid(
     grids, steps = _coarsened(problem, coarsest, coarsening == "full", algebraic)
     algebraic = algebraic and grids[-1].unknowns > max(coarsest, COARSEST)
     levels = _levels(problem, grids, steps, make, pre, post, scheme == "fas", newtons, algebraic)
-    parts = f"{scheme} scheme, {describe(smoother, degree)}" + (", an algebraic cycle at the end" if algebraic else "")
+    parts = f"{scheme} scheme, {describe(smoother, degree)}" + (", algebraic below" if algebraic else "")
     symmetric = pre == post and GAUSS_SEIDEL not in names(smoother)
     mg = PoissonMultigrid(
         problem, grids, levels, program_of(program, len(levels)), parts=parts, level="composed", mirrored=symmetric
