@@ -132,5 +132,8 @@ def _step(A: TensorMap, u: Tensor, f: Tensor, r: Tensor, d: Tensor) -> tuple[Ten
 
 
 def _norm(x: Tensor) -> Tensor:
-    """Of each right-hand side: (B, 1, .., 1)."""
-    return torch.linalg.vector_norm(x.flatten(1), dim=1).reshape(-1, *[1] * (x.ndim - 1))
+    """Of each right-hand side: (B, 1, .., 1), without squares that underflow or overflow."""
+    shape = (-1, *[1] * (x.ndim - 1))
+    largest = x.abs().flatten(1).amax(1).reshape(shape)
+    unit = torch.where(largest > 0, largest, 1)
+    return torch.linalg.vector_norm((x / unit).flatten(1), dim=1).reshape(shape) * unit

@@ -153,3 +153,13 @@ def net_as_module(net):
 def test_nested_iteration_as_a_cycle_goes_on():
     problem = pde.Poisson((31, 31), g=G["cubic"])
     assert pde.solve(problem, random(31, 31), program="fmg", method="mg").result.ok
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-100])
+def test_small_data_are_a_linear_problem(size):
+    f = random(20, 21)
+    problem = pde.Poisson((20, 21), g=G["cubic"])
+    small = pde.solve(problem, size * f, rtol=1e-10)
+    assert small.result.ok
+    linear = pde.solve(pde.Poisson((20, 21)), f, rtol=1e-10).u
+    assert (small.u / size - linear).norm() < 1e-8 * linear.norm()
