@@ -18,8 +18,9 @@ from unified.lines import Layout, LineInterpolation, LineProlongation, LineRestr
 
 from . import compact
 from .axes import Axis
+from .boxes import BoxProlongation, BoxRestriction, box_weights
 from .discretise import constant_edges, line, volumes
-from .galerkin import BoxProlongation, BoxRestriction, box_weights, product
+from .galerkin import product
 from .operators import Diffusion
 
 # An axis is coarsened if it has this share of the couplings, by the number of axes that can be. Errors that a coarse

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-import operator
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, fields
-from numbers import Real
 from typing import Literal, cast, final
 
 import scipy.sparse as sp
@@ -22,11 +20,10 @@ from .boundary import Boundary, Data, coons
 from .boundary import read as read_boundary
 from .coefficients import Diffusivity, Pointwise, Reaction, derivative
 from .discretise import constant_edges, field_edges, volumes
+from .geometry import intervals, read_device, read_shape, read_sides, read_spacing
 from .operators import Diffusion
 
-SIDES = ("dirichlet", "neumann", "periodic")
 Sides = str | Sequence[str | Sequence[str]]
-LEAST = 3  # points an axis
 
 
 @final
@@ -69,10 +66,10 @@ class Poisson:
         if self.order not in (2, 4):
             raise ArgumentError("order", got=repr(self.order), expected="2 or 4", do="use order=2")
         # tuples, tensors, and torch's own word for the device: equal problems compare equal
-        self._set("shape", _shape(self.shape))
-        self._set("bc", _sides(self.bc, self.ndim))
-        self._set("device", _device(self.device))
-        self._set("spacing", _spacing(self.spacing, self.shape, self.sides))
+        self._set("shape", read_shape(self.shape))
+        self._set("bc", read_sides(self.bc, self.ndim))
+        self._set("device", read_device(self.device))
+        self._set("spacing", read_spacing(self.spacing, self.shape, self.sides))
         self._set("a", coefficients.diffusivity(self.a, self.cells, self.cell_centres, self.dtype, self._torch_device))
         self._set("c", coefficients.reaction(self.c, self.shape, self.grid, self.dtype, self._torch_device))
         coefficients.same_batch(self.a, self.c, self.ndim)
@@ -126,7 +123,7 @@ class Poisson:
     @property
     def cells(self) -> tuple[int, ...]:
         """Cells of each axis, between points or a point and a Dirichlet side: n + 1, n (periodic, mixed) or n - 1."""
-        return tuple(_intervals(n, s) for n, s in zip(self.shape, self.sides, strict=True))
+        return tuple(intervals(n, s) for n, s in zip(self.shape, self.sides, strict=True))
 
     @property
     def batch(self) -> int:
@@ -295,60 +292,3 @@ def same(x: object, y: object) -> bool:
     if isinstance(x, Tensor) and isinstance(y, Tensor):
         return x is y or (x.shape == y.shape and x.device == y.device and torch.equal(x, y))
     return type(x) is type(y) and x == y
-
-
-def _intervals(n: int, sides: tuple[Side, Side]) -> int:
-    return n if sides[0] == "periodic" else n + 1 - sides.count("neumann")
-
-
-def _shape(shape: Sequence[int]) -> tuple[int, ...]:
-    try:
-        grid = tuple(operator.index(n) for n in shape)
-    except TypeError:
-        grid = ()
-    if not 1 <= len(grid) <= 3 or min(grid) < LEAST:
-        expected = f"1 to 3 whole numbers >= {LEAST}, the points of each axis"
-        raise ArgumentError("shape", got=repr(shape), expected=expected, do="e.g. (255, 255)")
-    return grid
-
-
-def _sides(bc: object, ndim: int) -> tuple[tuple[str, str], ...]:
-    axes = [bc] * ndim if isinstance(bc, str) else bc
-    if isinstance(axes, list | tuple) and len(axes) == ndim:
-        pairs = [(axis, axis) if isinstance(axis, str) else axis for axis in axes]
-        if all(isinstance(pair, list | tuple) and len(pair) == 2 and set(pair) <= set(SIDES) for pair in pairs):
-            if all(pair[0] == pair[1] for pair in pairs if "periodic" in pair):
-                return tuple((pair[0], pair[1]) for pair in pairs)
-            raise ArgumentError(
-                "bc", got=repr(bc), expected="periodic on both sides of an axis, or on none", do='use "periodic"'
-            )
-    expected = f"one of {', '.join(SIDES)}; or {ndim} of them, one for each axis, each a word or a pair (lower, upper)"
-    raise ArgumentError("bc", got=repr(bc), expected=expected, do='use "dirichlet"')
-
-
-def _spacing(
-    spacing: float | Sequence[float] | None, grid: Sequence[int], sides: Sequence[tuple[Side, Side]]
-) -> tuple[float, ...]:
-    if spacing is None:
-        return tuple(1 / _intervals(n, pair) for n, pair in zip(grid, sides, strict=True))
-    try:
-        h = (float(spacing),) * len(grid) if isinstance(spacing, Real) else tuple(map(float, spacing))
-    except (TypeError, ValueError):
-        h = ()
-    if len(h) != len(grid) or not all(1e-100 <= x <= 1e100 for x in h):  # 1/h² stays finite
-        raise ArgumentError(
-            "spacing",
-            got=repr(spacing),
-            expected=f"a positive number from 1e-100 to 1e100, or {len(grid)} of them, one for each axis",
-            do="leave it out for the unit box",
-        )
-    return h
-
-
-def _device(device: str | torch.device) -> torch.device:
-    try:
-        return torch.empty(0, device=device).device  # "cuda" becomes "cuda:0", as tensors say it
-    except (RuntimeError, AssertionError, TypeError) as error:
-        raise ArgumentError(
-            "device", got=repr(device), expected="a device that torch can use here", do='use "cpu"'
-        ) from error

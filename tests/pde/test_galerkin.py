@@ -11,7 +11,8 @@ import scipy.sparse as sp
 import torch
 
 from pde.axes import Axis, Side
-from pde.galerkin import BoxProlongation, BoxRestriction, box_weights, product
+from pde.boxes import BoxProlongation, BoxRestriction, box_weights
+from pde.galerkin import product
 from pde.operators import Diffusion, directions
 from unified.lines import Layout
 
