@@ -22,7 +22,7 @@ class Result(Enum):
     )
     stagnated = (
         "the residual no longer falls: it has reached the rounding floor of this dtype, which grows with "
-        "1/h². Accept it, or use float64"
+        "1/h² and with jumps of coefficients. Accept it, or use float64 where it was float32"
     )
     diverged = (
         "the residual grows or is no longer finite: the smoother's roots lie below the spectrum, or the "
