@@ -37,10 +37,7 @@ class DirectSolve(AbstractSmoother):
                 do="use coarsest=9",
             )
         like = next(iter(A.edges.values()))
-        basis = torch.eye(size, dtype=like.dtype, device=like.device).reshape(size, *A.shape)
-        # (B, size, size); a batch of coefficients makes a batch of matrices
-        matrix = A(basis).reshape(-1, size, size).double()
-        self.register_buffer("inverse", inverse(matrix, singular=singular).to(like.dtype), persistent=False)
+        self.register_buffer("inverse", inverse(A.dense().double(), singular=singular).to(like.dtype), persistent=False)
 
     def forward(self, A: TensorMap, u: Tensor | None, f: Tensor) -> Tensor:
         size = self.inverse.shape[-1]

@@ -20,7 +20,7 @@ from .problems import Poisson
 class Mixed(nn.Module):
     """A float32 hierarchy as corrections of a float64 problem: `u <- u + M(f - A u)`, each residual in its own unit.
 
-    Half the memory traffic a cycle; the error falls by the cycle's factor down to the floor of float64.
+    Numbers of half the size in a cycle; the error falls by the cycle's factor down to the floor of float64.
     """
 
     def __init__(self, mg: PoissonMultigrid, A: Diffusion) -> None:

@@ -6,7 +6,6 @@ Newton-Gauss-Seidel by colours; Trottenberg et al. 2001, 5.3.2). The coarsest le
 
 from __future__ import annotations
 
-import math
 from typing import final
 
 import torch
@@ -95,10 +94,7 @@ class NewtonSolve(AbstractSmoother):
 
     def __init__(self, A: Nonlinear) -> None:
         super().__init__()
-        size = math.prod(A.linear.shape)
-        like = A.volumes
-        basis = torch.eye(size, dtype=like.dtype, device=like.device).reshape(size, *A.linear.shape)
-        self.register_buffer("matrix", A.linear(basis).reshape(-1, size, size), persistent=False)
+        self.register_buffer("matrix", A.linear.dense(), persistent=False)
         self.operator = [A]
 
     def forward(self, A: TensorMap, u: Tensor | None, f: Tensor) -> Tensor:

@@ -223,6 +223,13 @@ class Diffusion(nn.Module):
                 out[tuple(1 + sign * step for step in direction)] = -float(e)
         return out
 
+    def dense(self) -> Tensor:
+        """A as matrices (B, N, N), one for each of a batch of coefficients."""
+        like, size = next(iter(self.edges.values())), math.prod(self.shape)
+        basis = torch.eye(size, dtype=like.dtype, device=like.device).reshape(size, *self.shape)
+        out: Tensor = self(basis)
+        return out.reshape(-1, size, size)
+
     def to_scipy(self) -> sp.csr_array:
         """A as a sparse matrix in float64, the points in C order; of unbatched edges."""
         size = math.prod(self.shape)

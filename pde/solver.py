@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from torch import Tensor
 from unified.program import fmg
 from unified.solution import Result, Solution
 
-from . import checks, inputs
+from . import checks, inputs, memory
 from .adjoint import Outcome, Run, implicit, tell
 from .boundary import Boundary, read
 from .hierarchy import PoissonMultigrid
@@ -143,6 +144,8 @@ def solve(
     checks.one_of("precision", precision, ["problem", "mixed"])
     method = _method(problem, boundary, u0) if method == "auto" else method
     inputs.check_nonlinear(problem, method, precision, u0)
+    extra = checks.on_grid("f", f, tuple(problem.shape), problem.dtype, problem.device)
+    memory.check(problem, math.prod(extra))  # once, and before anything is allocated
     rhs = inputs.batch("f", f, problem)
     cycle = inputs.cycle(problem, precision, mg, options)
     lift = torch.zeros_like(rhs)
