@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint clean
+.PHONY: help demo test slow lint bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -22,6 +22,10 @@ slow: $(STAMP) ## the slow tests
 lint: $(STAMP) ## ruff, and mypy on unified/
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m mypy
+
+bench: $(STAMP) ## time to solution beside peers, some 20 minutes: docs/results/speed.json, its figure and tables
+	$(BIN)/python docs/benchmarks/speed.py
+	$(BIN)/python docs/benchmarks/tables.py
 
 clean: ## remove the virtual environment, caches and build outputs
 	rm -rf $(VENV) build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -31,8 +31,8 @@ class Outcome:
     residuals: tuple[float, ...]
 
 
-# f, start, lift: (B, 1, *grid) -> the solution, which is not the start itself, and how it came about
-Run = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Outcome]]
+# f, start, lift (None is zero): (B, 1, *grid) -> the solution, which is not the start itself, and how it came about
+Run = Callable[[Tensor, Tensor | None, Tensor | None], tuple[Tensor, Outcome]]
 
 
 @final
@@ -41,7 +41,7 @@ class GradientWarning(UserWarning):
 
 
 def implicit(
-    f: Tensor, start: Tensor, lift: Tensor, run: Run, again: Run, A: Diffusion | None
+    f: Tensor, start: Tensor | None, lift: Tensor | None, run: Run, again: Run, A: Diffusion | None
 ) -> tuple[Tensor, Outcome]:
     """run(f, start, lift), with derivatives by f and the coefficients of A from `again`; none by start and lift.
 
@@ -73,7 +73,13 @@ class Implicit(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        f: Tensor, start: Tensor, lift: Tensor, run: Run, again: Run, A: Diffusion | None, *coefficients: Tensor
+        f: Tensor,
+        start: Tensor | None,
+        lift: Tensor | None,
+        run: Run,
+        again: Run,
+        A: Diffusion | None,
+        *coefficients: Tensor,
     ) -> tuple[Tensor, Outcome]:
         return run(f, start, lift)
 
@@ -114,8 +120,8 @@ class Implicit(torch.autograd.Function):
         info: Any,
         in_dims: tuple[int | None, ...],
         f: Tensor,
-        start: Tensor,
-        lift: Tensor,
+        start: Tensor | None,
+        lift: Tensor | None,
         run: Run,
         again: Run,
         A: Diffusion | None,
@@ -129,23 +135,24 @@ class Implicit(torch.autograd.Function):
                 do="give a batch of fields, (B, *cells), to one problem",
             )
         f, start, lift = (
-            x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
+            x if x is None else x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
             for x, dim in zip((f, start, lift), in_dims, strict=False)
         )
+        assert f is not None
         if A is not None and any(x.ndim > A.ndim and x.shape[0] > 1 for x in coefficients):
             # each member of a batch has its own coefficients: one solve after the other
-            each = zip(f, start, lift, strict=True)
+            each = zip(f, *([None] * len(f) if x is None else x for x in (start, lift)), strict=True)
             solved = [Implicit.apply(*one, run, again, A, *coefficients) for one in each]
             worst = max((outcome for _, outcome in solved), key=lambda outcome: outcome.residuals[-1])
             return (torch.stack([u for u, _ in solved]), worst), (0, None)
-        u, outcome = Implicit.apply(*(x.flatten(0, 1) for x in (f, start, lift)), run, again, A, *coefficients)
+        flat = (None if x is None else x.flatten(0, 1) for x in (f, start, lift))
+        u, outcome = Implicit.apply(*flat, run, again, A, *coefficients)
         return (u.reshape(f.shape), outcome), (0, None)
 
 
 def _another(kind: str, again: Run, f: Tensor, A: Diffusion | None) -> Tensor:
     """A⁻¹ f."""
-    zero = torch.zeros_like(f)
-    u, outcome = implicit(f, zero, zero, again, again, A)
+    u, outcome = implicit(f, None, None, again, again, A)
     tell(kind, outcome)
     return u
 

@@ -52,7 +52,8 @@ def finite(name: str, x: Tensor, *, got: str, do: str) -> None:
     """x holds neither NaN nor infinity."""
 
     def see(values: Tensor) -> None:
-        if not torch.isfinite(values).all():
+        # one number first, without an array: a finite norm is a norm of finite values
+        if not torch.linalg.vector_norm(values).isfinite() and not torch.isfinite(values).all():
             raise ArgumentError(name, got=got, expected="finite values", do=do)
 
     look(x, see)

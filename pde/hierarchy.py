@@ -17,9 +17,11 @@ from unified.smoother import residual
 
 from .algebraic import AlgebraicCycle
 from .coarsening import Grid
+from .monitor import Measure
 from .nonlinear import Nonlinear
 from .operators import Diffusion
 from .problems import Poisson
+from .turning import head
 
 PROGRAMS = ("V", "W", "F", "fmg", "backslash")
 _MIRROR = {"pre": "post", "post": "pre", "down": "up", "up": "down", "solve": "solve"}
@@ -73,6 +75,8 @@ class PoissonMultigrid(AbstractMultigrid):
             raise ArgumentError(
                 "u", got="a start", expected="none: nested iteration begins anew", do="use improve(u, f)"
             )
+        for level in self.levels:
+            cast(AbstractLevel, level).release()
         if u is None and self.problem.g is not None:
             u = torch.zeros_like(f)  # None is the zero of a linear problem: A(0) = 0
         return State(u, f)
@@ -89,6 +93,17 @@ class PoissonMultigrid(AbstractMultigrid):
         if self.linear:
             return u + self(residual(self.A, u, f))
         return self.with_program(named("V", len(self.grids)))(f, u)
+
+    @property
+    def turns(self) -> bool:
+        """Whether its cycles can be run as `pde.turning` does, and gain by it."""
+        return self.level == "fused" and head(self.program) is not None
+
+    @property
+    def measure(self) -> Measure | None:
+        """Norms by the finest level, where it has a faster way."""
+        finest = self.levels[0]
+        return cast(Measure, finest.norms) if self.level == "fused" else None
 
     @property
     def linear(self) -> bool:

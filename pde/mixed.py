@@ -47,6 +47,8 @@ class Mixed(nn.Module):
     def linear(self) -> bool:
         return self.mg.linear
 
+    measure = None  # residuals are the float64 problem's
+
     @property
     def symmetric(self) -> bool:
         """Never quite: float32 rounds."""

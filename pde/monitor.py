@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import final
+from collections.abc import Callable
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -12,40 +13,76 @@ from unified.solution import Result
 
 STALL = 0.5  # a reduction weaker than this near the rounding floor is no progress
 NEAR = 10.0  # how many floors are near: the estimate of the floor is good to about this
+HUGE = 1e100  # and 1 / HUGE: beyond, squares of numbers may leave the range of float64
 GROWTH = 100.0  # above the smallest residual so far: divergence
+
+
+class Norms(NamedTuple):
+    """‖f - A u‖₂ and ‖u‖₂ of each right-hand side: (B,), float64."""
+
+    residual: Tensor
+    solution: Tensor
+
+
+Measure = Callable[[Tensor, Tensor], Norms]  # u, f -> norms
 
 
 @final
 class Monitor:
-    """Relative residuals `‖f - A u‖₂/‖f - A u₁‖₂` of each right-hand side, recomputed in float64 for every dtype.
+    """Relative residuals `‖f - A u‖₂/‖f - A u₁‖₂` of each right-hand side, in float64 for every dtype.
 
     f: (B, C, *grid). lift: u₁, what carries the boundary values, which would count by 1/h² in a unit of ‖f‖; where it
-    is zero the unit of a linear A is ‖f‖. It is ‖f‖ too where the lift leaves nothing but rounding; where that is
+    is None the unit of a linear A is ‖f‖. It is ‖f‖ too where the lift leaves nothing but rounding; where that is
     zero the residual itself counts. radius: λmax of A, for the rounding floor `eps λmax ‖u‖`: what rounding u alone
-    leaves as a residual.
+    leaves as a residual. measure: norms by a faster way than A, for numbers whose squares neither over- nor underflow.
+    linear: whether A(0) = 0.
     """
 
-    def __init__(self, A: TensorMap, f: Tensor, *, radius: float, rtol: float, lift: Tensor) -> None:
-        self.A, self.rtol = A, rtol
-        self.f = f.detach().double()
+    def __init__(
+        self,
+        A: TensorMap,
+        f: Tensor,
+        *,
+        radius: float,
+        rtol: float,
+        lift: Tensor | None,
+        measure: Measure | None = None,
+        linear: bool = False,
+    ) -> None:
+        self.A, self.rtol, self.f = A, rtol, f.detach()
         self.unit = torch.finfo(f.dtype).eps * radius
         with torch.no_grad():
-            given = residual(A, torch.zeros_like(self.f), self.f)
-            self.scale = self._largest(given)  # so that no square overflows or underflows
+            given = self.f if linear else residual(A, torch.zeros_like(self.f).double(), self.f.double())
+            largest = torch.linalg.vector_norm(given.flatten(1), torch.inf, dim=1).double()
+            moderate = bool(((largest < HUGE) & ((largest > 1 / HUGE) | (largest == 0))).all())
+            self.measure = measure if moderate else None
+            # a unit in which no square overflows or underflows
+            largest = torch.ones_like(largest) if moderate else torch.where(largest == 0, 1, largest)
+            self.scale = largest.reshape(-1, *[1] * (f.ndim - 1))
             self.size = self._norm(given)
-            carried = lift.detach().double()
-            left = self._norm(residual(A, carried, self.f))
-            self.size = torch.where(left > NEAR * self.unit * self._norm(carried), left, self.size)
+            if lift is not None:
+                left = self.norms(lift.detach())
+                self.size = torch.where(left.residual > NEAR * self.unit * left.solution, left.residual, self.size)
         self.size[self.size == 0] = 1
         self.residuals: list[float] = []
         self.last = self.best = torch.full_like(self.size, torch.inf)
 
     @torch.no_grad()
-    def judge(self, u: Tensor) -> Result | None:
-        """Record the residual of u: (B, C, *grid); the reason to stop here, or None to go on."""
-        u = u.detach().double()
-        now = self._norm(residual(self.A, u, self.f)) / self.size
-        floor = self.unit * self._norm(u) / self.size
+    def norms(self, u: Tensor) -> Norms:
+        if self.measure is not None:
+            return self.measure(u, self.f)
+        u = u.double()
+        return Norms(self._norm(residual(self.A, u, self.f.double())), self._norm(u))
+
+    @torch.no_grad()
+    def judge(self, u: Tensor, norms: Norms | None = None) -> Result | None:
+        """Record the residual of u: (B, C, *grid); the reason to stop here, or None to go on.
+
+        norms: of u and its residual, where they are known.
+        """
+        norms = norms if norms is not None and self.measure is not None else self.norms(u.detach())
+        now = norms.residual / self.size
+        floor = self.unit * norms.solution / self.size
         near, last, self.last = now <= NEAR * floor, self.last, now
         self.best = torch.minimum(self.best, now)
         self.residuals.append(float(now.max()))
@@ -58,10 +95,7 @@ class Monitor:
             return Result.stagnated
         return Result.diverged if (~near & (now > GROWTH * self.best)).any() else None
 
-    @staticmethod
-    def _largest(x: Tensor) -> Tensor:
-        largest = x.flatten(1).abs().amax(1).reshape(-1, *[1] * (x.ndim - 1))
-        return torch.where(largest == 0, 1, largest)
-
     def _norm(self, x: Tensor) -> Tensor:
-        return torch.linalg.vector_norm((x / self.scale).flatten(1), dim=1)
+        """In units of the scale."""
+        x = x if (self.scale == 1).all() else x.double() / self.scale
+        return torch.linalg.vector_norm(x.flatten(1), dim=1, dtype=torch.float64)

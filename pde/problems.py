@@ -215,7 +215,8 @@ class Poisson:
         return load.reshape(f.shape) if load.numel() == f.numel() else load[:, 0]
 
     def _load(self, f: Tensor, data: Data) -> Tensor:
-        load = f * volumes(self.axes).to(f)
+        parts = volumes(self.axes)
+        load = f if bool((parts == 1).all()) else f * parts.to(f)
         if data.values is not None:
             load = load - self.operator().closed(data.values)
         axes = self.axes

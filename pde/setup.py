@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from unified.errors import ArgumentError
-from unified.multigrid import Level
+from unified.multigrid import AbstractLevel, Level
 from unified.program import Program, named
 from unified.smoother import AbstractSmoother
 
@@ -20,6 +20,7 @@ from .coarse import DirectSolve
 from .coarsening import Coarsening, Grid, coarsen
 from .coefficients import check_pointwise
 from .hierarchy import PROGRAMS, PoissonMultigrid
+from .kernels import fused
 from .nonlinear import NewtonSolve, Nonlinear, newton
 from .operators import Diffusion
 from .problems import Poisson
@@ -49,7 +50,8 @@ def multigrid(
     a sequence of these, one a level from the finest, the last for all coarser ones (`pde.learn` makes one).
     degree: of a named smoother's polynomial, or its sweeps. pre, post: how often it is applied on the way down and up.
     scheme: "correction", or "fas", which carries u to the coarse levels too; "auto" is "fas" for a nonlinear problem.
-    level: how a level is computed.
+    level: how a level is computed. "fused" in one pass over memory, by compiled kernels, where they exist; "composed" of
+    torch functions, with autograd; "auto" is fused from `pde.kernels.LEAST` points on.
     coarsest: coarsening ends at this many unknowns or fewer, which are solved directly; None is 9, or 128 for a
     nonlinear problem, whose coarse grids must resolve g'(u).
     coarsening: "strong", of the axes of strong coupling; "full", of all of them; "auto", the first, but of a field that
@@ -76,8 +78,7 @@ def multigrid(
         do = 'use scheme="auto"'
         raise ArgumentError("scheme", got='"correction", for a nonlinear problem', expected='"fas"', do=do)
     scheme = ("correction" if problem.g is None else "fas") if scheme == "auto" else scheme
-    note = "; fused levels are not available yet" if level == "fused" else ""
-    checks.one_of("level", level, ["auto", "composed"], note=note)
+    checks.one_of("level", level, ["auto", "composed", "fused"])
     newtons = problem.g is not None and not is_function(smoother)  # a given smoother is taken as it is
     make = factory(smoother, degree, relative=newtons)
     if problem.g is not None:
@@ -85,11 +86,14 @@ def multigrid(
     algebraic = coarsening == "auto" and problem.g is None and jumps(problem.a, problem.ndim)
     grids, steps = _coarsened(problem, coarsest, coarsening == "full", algebraic)
     algebraic = algebraic and grids[-1].unknowns > max(coarsest, COARSEST)
-    levels = _levels(problem, grids, steps, make, pre, post, scheme == "fas", newtons, algebraic)
+    levels: list[AbstractLevel] = _levels(problem, grids, steps, make, pre, post, scheme == "fas", newtons, algebraic)
     parts = f"{scheme} scheme, {describe(smoother, degree)}" + (", algebraic below" if algebraic else "")
     symmetric = pre == post and GAUSS_SEIDEL not in names(smoother)
+    if level != "composed":
+        levels = fused(problem, grids, levels, level == "fused")
+    name = "composed" if isinstance(levels[0], Level) else "fused"
     mg = PoissonMultigrid(
-        problem, grids, levels, program_of(program, len(levels)), parts=parts, level="composed", mirrored=symmetric
+        problem, grids, levels, program_of(program, len(levels)), parts=parts, level=name, mirrored=symmetric
     )
     return mg.to(problem.device)
 
@@ -130,7 +134,8 @@ def _levels(
     algebraic: bool,
 ) -> list[Level]:
     levels: list[Level] = []
-    volumes = problem.weights[None, None]
+    # of each level, for what is not linear: restricting u and g(u)
+    volumes = problem.weights[None, None] if fas or problem.g is not None else None
     for grid, step in itertools.zip_longest(grids, steps):
         # the one point of a singular problem has a zero for its matrix: nothing to smooth
         pair = make(grid.A, len(levels)) if bool((grid.A.diagonal > 0).all()) else None
@@ -141,11 +146,12 @@ def _levels(
         both = _both(pair, pre, post)
         if step is None:
             return [*levels, Level(A, *both, solve=_solver(A, problem.singular, algebraic))]
-        coarser = step.restriction(volumes)
-        Pi = Averaging(step.restriction, volumes, 1 / coarser) if fas else None
+        Pi = None
+        if volumes is not None:
+            coarser = step.restriction(volumes)
+            Pi, volumes = Averaging(step.restriction, volumes, 1 / coarser) if fas else None, coarser
         R, P = step.restriction, step.prolongation
         levels.append(Level(A, *both, R=R, Pi=Pi, P=P, interpolation=step.interpolation))
-        volumes = coarser
     raise AssertionError("there is a coarsest grid")
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from unified.program import fmg
+from unified.smoother import residual
 from unified.solution import Result, Solution
 
 from . import checks, inputs, memory
@@ -27,29 +28,46 @@ from .monitor import Monitor
 from .problems import Poisson
 from .setup import multigrid
 from .singular import balanced, centred
+from .turning import Step, turning
 from .watch import Callback, Progress, Watch, check_watching
 
 Method = Literal["auto", "fmg", "mg", "pcg"]
 Cycle = PoissonMultigrid | Mixed  # what improves a u
-# cycle, f, u0 -> the start, then an iterate a cycle
-Stream = Callable[[Cycle, Tensor, Tensor], Iterator[Tensor]]
+# cycle, f, u0 (None is zero) -> the start, then an iterate a cycle
+Stream = Callable[[Cycle, Tensor, Tensor | None], Iterator[Step]]
 
 
-def _cycles(mg: Cycle, f: Tensor, u: Tensor) -> Iterator[Tensor]:
+def _cycles(mg: Cycle, f: Tensor, u: Tensor | None) -> Iterator[Step]:
+    u = torch.zeros_like(f) if u is None else u.clone()  # a copy: the solution must not alias the start
+    yield Step(u)
+    if isinstance(mg, PoissonMultigrid) and _turns(mg, f):
+        yield from turning(mg, f, u)
     while True:
-        yield u
         u = mg.improve(u, f)
+        yield Step(u)
 
 
-def _nested(mg: Cycle, f: Tensor, u: Tensor) -> Iterator[Tensor]:
+def _nested(mg: Cycle, f: Tensor, u: Tensor | None) -> Iterator[Step]:
     # two cycles a level: the algebraic error is then a few per cent of the discretisation error, with one half
-    start = mg.with_program(fmg(len(mg.grids), cycles=2))
+    program = fmg(len(mg.grids), cycles=2)
+    if isinstance(mg, PoissonMultigrid) and _turns(mg, f):
+        if u is None:
+            yield from turning(mg, f, None, program)
+        # a start: nested iteration begins anew on the residual equation
+        for step in turning(mg, residual(mg.A, u, f), None, program):
+            yield Step(u + step.u, step.norms)
+    start = mg.with_program(program)
     # of a nonlinear problem there is no residual equation to begin anew on
     yield from _cycles(mg, f, start.improve(u, f) if mg.linear else start(f))
 
 
-def _preconditioned(mg: Cycle, f: Tensor, u: Tensor) -> Iterator[Tensor]:
-    return conjugate_gradients(mg.A, mg, f, u, flexible=not mg.symmetric)
+def _turns(mg: PoissonMultigrid, f: Tensor) -> bool:
+    return mg.turns and not (torch.is_grad_enabled() and f.requires_grad)
+
+
+def _preconditioned(mg: Cycle, f: Tensor, u: Tensor | None) -> Iterator[Step]:
+    u = torch.zeros_like(f) if u is None else u.clone()
+    return map(Step, conjugate_gradients(mg.A, mg, f, u, flexible=not mg.symmetric))
 
 
 METHODS: dict[str, Stream] = {"fmg": _nested, "mg": _cycles, "pcg": _preconditioned}
@@ -71,20 +89,20 @@ class Iteration:
     def __call__(
         self,
         f: Tensor,
-        start: Tensor,
-        lift: Tensor,
+        start: Tensor | None,
+        lift: Tensor | None,
         see: Callable[[Tensor, Sequence[float]], Result | None] = _unseen,
     ) -> tuple[Tensor, Outcome]:
-        """f, start, lift (see `Monitor`): (B, 1, *grid).
+        """f, start (None is zero), lift (see `Monitor`): (B, 1, *grid).
 
         see: told of each iterate with the history so far; a Result ends the loop.
         """
-        A = self.cycle.A
-        monitor = Monitor(A, f, radius=A.bounds[0], rtol=self.rtol, lift=lift)
+        A, linear = self.cycle.A, self.cycle.linear
+        how = {"radius": A.bounds[0], "rtol": self.rtol, "lift": lift, "linear": linear, "measure": self.cycle.measure}
+        monitor = Monitor(A, f, **how)  # type: ignore[arg-type]
         result = Result.maximum_cycles
-        # a copy: the solution must not alias the start
-        for u in itertools.islice(self.stream(self.cycle, f, start.clone()), self.max_cycles + 1):
-            reason, stop = monitor.judge(u), see(u, monitor.residuals)
+        for u, norms in itertools.islice(self.stream(self.cycle, f, start), self.max_cycles + 1):
+            reason, stop = monitor.judge(u, norms), see(u, monitor.residuals)
             if end := reason or stop:
                 result = end
                 break
@@ -148,7 +166,7 @@ def solve(
     memory.check(problem, math.prod(extra))  # once, and before anything is allocated
     rhs = inputs.batch("f", f, problem)
     cycle = inputs.cycle(problem, precision, mg, options)
-    lift = torch.zeros_like(rhs)
+    lift = None
     if boundary is not None:
         boundary = read(boundary, problem)
         lift = inputs.for_each("boundary", problem.lift(boundary), rhs, problem)
@@ -207,7 +225,7 @@ def _reacts(problem: Poisson) -> bool:
 
 
 def _differentiable(
-    problem: Poisson, cycle: Cycle, f: Tensor, start: Tensor, lift: Tensor, run: Run, again: Iteration
+    problem: Poisson, cycle: Cycle, f: Tensor, start: Tensor | None, lift: Tensor | None, run: Run, again: Iteration
 ) -> tuple[Tensor, Outcome]:
     """run(f, start, lift), by whichever way its derivatives come."""
     if _trains(cycle):
@@ -221,13 +239,14 @@ def _differentiable(
     fields = any(isinstance(x, Tensor) for x in (problem.a, problem.c))
     # built anew from the problem's own coefficients: the hierarchy's have no graph
     A = problem.operator() if fields else None
-    return implicit(f, start.detach(), lift.detach(), run, again, A)
+    start, lift = (None if x is None else x.detach() for x in (start, lift))
+    return implicit(f, start, lift, run, again, A)
 
 
 def _by_jacobian(problem: Poisson, u: Tensor, like: Iteration, f: Tensor) -> Tensor:
     """A'(u)⁻¹ f."""
     mg = multigrid(problem.linearised(u))
-    v, outcome = replace(like, cycle=mg, stream=METHODS["pcg"])(f, *[torch.zeros_like(f)] * 2)
+    v, outcome = replace(like, cycle=mg, stream=METHODS["pcg"])(f, None, None)
     tell("adjoint", outcome)
     return v
 

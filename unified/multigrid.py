@@ -11,13 +11,13 @@ The correction form of linear multigrid is the case Pi = 0.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast, final
 
 from torch import Tensor, nn
 
 from .errors import ArgumentError
-from .program import Op, Program, validate
+from .program import Kind, Op, Program, passes, validate
 from .smoother import AbstractSmoother, TensorMap, residual
 
 
@@ -33,6 +33,37 @@ class AbstractLevel(nn.Module, ABC):
     """What the executor calls. A fused level does the same in fewer passes over memory."""
 
     A: TensorMap
+
+    def run(
+        self, kinds: Sequence[Kind], state: State, below: State | None, coarse: AbstractLevel | None
+    ) -> tuple[State, State | None]:
+        """Ops that follow each other on this level, one by one; a fused level does them in one pass over memory.
+
+        below: the coarser level's state, for "up" and "interpolate", and the one that "down" returns.
+        """
+        for kind in kinds:
+            match kind:
+                case "pre":
+                    state = self.pre(state)
+                case "post":
+                    state = self.post(state)
+                case "solve":
+                    state = self.solve(state)
+                case "down":
+                    assert coarse is not None
+                    below = self.down(state, coarse)
+                case "up":
+                    assert below is not None
+                    state = self.up(state, below)
+                case "interpolate":
+                    assert below is not None
+                    state = self.interpolate(state, below)
+                case _:
+                    raise ArgumentError("program", got=repr(kind), expected="kinds of Op", do="see unified.program")
+        return state, below
+
+    def release(self) -> None:
+        """Give up what left with the last run: called before one begins. Levels without arrays of their own have none."""
 
     @abstractmethod
     def pre(self, state: State) -> State:
@@ -144,25 +175,19 @@ def _needed(name: str, part: nn.Module | None) -> nn.Module:
     return part
 
 
-def execute(program: Sequence[Op], levels: Sequence[AbstractLevel], state: State) -> list[State]:
-    """Run a program from a state of the finest level; the states of all levels visited, finest first."""
-    states = {0: state}
-    for kind, i in program:
-        match kind:
-            case "pre":
-                states[i] = levels[i].pre(states[i])
-            case "post":
-                states[i] = levels[i].post(states[i])
-            case "solve":
-                states[i] = levels[i].solve(states[i])
-            case "down":
-                states[i + 1] = levels[i].down(states[i], levels[i + 1])
-            case "up":
-                states[i] = levels[i].up(states[i], states[i + 1])
-            case "interpolate":
-                states[i] = levels[i].interpolate(states[i], states[i + 1])
-            case _:
-                raise ArgumentError("program", got=repr(kind), expected="kinds of Op", do="see unified.program")
+def execute(
+    program: Sequence[Op], levels: Sequence[AbstractLevel], state: State | Mapping[int, State]
+) -> list[State]:
+    """Run a program from a state of the finest level; the states of all levels visited, finest first.
+
+    state: or those of several levels, by number, where the program goes on from.
+    """
+    states = {0: state} if isinstance(state, State) else dict(state)
+    for kinds, i in passes(program):
+        coarse = levels[i + 1] if i + 1 < len(levels) else None
+        states[i], below = levels[i].run(kinds, states[i], states.get(i + 1), coarse)
+        if below is not None:
+            states[i + 1] = below
     return [states[i] for i in sorted(states)]
 
 

@@ -124,6 +124,33 @@ def validate(program: Sequence[Op], n_levels: int) -> Program:
     return program
 
 
+class Pass(NamedTuple):
+    """Ops that follow each other on one level: what a fused level does in one pass over memory."""
+
+    kinds: tuple[Kind, ...]
+    level: int
+
+
+def passes(program: Sequence[Op]) -> list[Pass]:
+    """The program, cut where the level changes.
+
+    >>> for kinds, level in passes(2 * cycle("V", 2)):
+    ...     print(level, *kinds)
+    0 pre down
+    1 solve
+    0 up post pre down
+    1 solve
+    0 up post
+    """
+    out: list[Pass] = []
+    for kind, level in program:
+        if out and out[-1].level == level:
+            out[-1] = Pass((*out[-1].kinds, kind), level)
+        else:
+            out.append(Pass((kind,), level))
+    return out
+
+
 def draw(program: Sequence[Op]) -> str:
     r"""The program as a picture: one row a level, one column an op.
 

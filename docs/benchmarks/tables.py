@@ -236,11 +236,62 @@ def jumps(result: dict[str, Any]) -> str:
     return "\n\n".join(["## Jumps of 10⁶", source(result), note, *parts])
 
 
+def speed(result: dict[str, Any]) -> str:
+    def grid(case: dict[str, Any]) -> str:
+        return " x ".join(map(str, case["shape"]))
+
+    def row(name: str, entrant: dict[str, Any]) -> list[str]:
+        seconds, ratio = entrant["seconds"], entrant["against"].get("ours")
+        return [
+            name,
+            f"{seconds['setup']:.3g}",
+            f"{seconds['solve']:.3g}",
+            f"{seconds['total']:.3g} ({seconds['min']:.3g} to {seconds['max']:.3g})",
+            f"{entrant['in_copies']['total']:,.1f}",
+            f"{ratio['total']:.3g}" if ratio else "",
+            f"{ratio['solve']:.3g}" if ratio else "",
+            str(entrant["iterations"] or ""),
+            f"{entrant['residual']:.0e}",
+            f"{entrant['error']:.3f}" if "error" in entrant else "",
+        ]
+
+    head = ["", "set-up, s", "solve, s", "both, s", "in copies", "x ours", "solve alone x ours"]
+    head += ["iterations", "residual", "error"]
+    parts = []
+    for case in result["cases"].values():
+        what = f"{'-Δu' if case['a'] == '1' else '-∇·(a ∇u)'} = f, {case['f']} f, {grid(case)}; a copy takes"
+        parts += [f"{what} {case['copy'] * 1e3:.3g} ms ({case['copy_min'] * 1e3:.3g} to {case['copy_max'] * 1e3:.3g}):"]
+        parts += [table(head, [row(name, entrant) for name, entrant in case["entrants"].items()])]
+    if result["growth"]:
+        names = list(result["growth"][0]["entrants"])
+        per = [[case["entrants"][name]["nanoseconds_per_unknown"] for case in result["growth"]] for name in names]
+        rows = [[name, *(f"{x:.3g}" for x in line)] for name, line in zip(names, per, strict=True)]
+        parts += ["Nanoseconds per unknown:", table(["", *map(grid, result["growth"])], rows)]
+    if result["memory"]:
+        used = [
+            [f"{key}: {name}", f"{arrays:.1f}" if isinstance(arrays, float) else "unknown"]
+            for key, by_name in result["memory"].items()
+            for name, arrays in by_name.items()
+        ]
+        parts += ["Peak memory in arrays of the fine grid, beyond u and f:", table(["", "arrays"], used)]
+    note = (
+        "Set-up and solve to a relative residual of 1e-8, but for full multigrid alone; medians of "
+        f"{result['repeats']} repeats in which all take turns. *In copies*: of the time to copy an array of the grid. "
+        "*x ours*: set-up and solve, or the solve alone, as a multiple of set-up and solve of ours. *Residual*: that "
+        "of the u returned, by separate arithmetic. *Error*: to the exact solution, as a multiple of that of the "
+        "discrete one. Settings and definitions stand in speed.json."
+    )
+    gone = "; ".join(f"{name}, {why}" for name, why in result["missing"].items())
+    parts += [f"Missing: {gone}."] if gone else []
+    return "\n\n".join(["## Time to solution", source(result), note, *parts])
+
+
 def page() -> str:
     read = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
     trained = [result for result in read.values() if "test_accuracy" in result]
     parts = ["# Measured results", "Made by `python docs/benchmarks/tables.py` from the JSON files in this folder."]
     parts += [rates(read["rates"])] if "rates" in read else []
+    parts += [speed(read["speed"])] if "speed" in read else []
     parts += [shapes(read["shapes"])] if "shapes" in read else []
     parts += [jumps(read["jumps"])] if "jumps" in read else []
     parts += [orders(read["orders"])] if "orders" in read else []

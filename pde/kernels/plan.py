@@ -1,0 +1,149 @@
+"""What a fused level needs to know of a level, as plain arrays: read from its axes, its transfers and its smoothers.
+
+Constant coefficients make an operator that is a sum over axes,
+
+    (A u)_x = Σ_i (Π_{j≠i} w_j) [ e_i (u_x - u_before) + e_i' (u_x - u_after) ] + c (Π w) u_x
+
+with edges e and widths w of each axis alone. On a uniform axis all e are equal and all w are 1, but beside a side; where
+a grid of any size is coarsened some points are irregular.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from unified.lines import Layout, LineRestriction
+from unified.multigrid import Level
+from unified.smoother import AbstractSmoother
+
+from ..axes import Axis
+from ..coarsening import Grid, Shift
+from ..smoothers import roots_of, scale_of
+
+
+class AxisPlan(NamedTuple):
+    """One axis of n points and its transfers to m coarse ones.
+
+    edges: (n + 1,), edge k joins points k - 1 and k. widths: (n,). irregular: points whose edges or width are not those
+    of the middle. first: of the points kept. restriction: (3, m), the shares of the points before, at and after coarse
+    point k in it. prolongation: (4, ceil(n / 2)), of a pair of points 2g and 2g + 1: the shares of coarse points g - 1
+    and g in the first, of g and g + 1 in the second; zero where a point is missing. An axis that is not coarsened has
+    (3, 0) and (4, 0).
+    """
+
+    edges: np.ndarray
+    edges64: np.ndarray  # the same, as they were before rounding to the dtype of the level
+    widths: np.ndarray
+    periodic: bool
+    irregular: np.ndarray
+    first: int
+    restriction: np.ndarray
+    prolongation: np.ndarray
+
+    @property
+    def n(self) -> int:
+        return len(self.widths)
+
+    @property
+    def coarsened(self) -> bool:
+        return self.restriction.shape[1] > 0
+
+    @property
+    def m(self) -> int:
+        """Points of the coarse axis."""
+        return self.restriction.shape[1] if self.coarsened else self.n
+
+
+class Plan(NamedTuple):
+    """A level: its axes, c, and the damping ω = 1/ρ of each smoothing step in units of D⁻¹, on the way down and up.
+
+    shifts: (axis, by) of periodic coarse axes that count from another point: restricted residuals move by it.
+    """
+
+    axes: tuple[AxisPlan, ...]
+    reaction: float
+    pre: np.ndarray
+    post: np.ndarray
+    shifts: tuple[tuple[int, int], ...]
+
+
+def plan(grid: Grid, level: Level, a: Sequence[float], c: float, dtype: np.dtype) -> Plan | None:
+    """The plan of a composed level with constant coefficients; None where it has parts that no plan can tell of."""
+    pre, post = (dampings(smoother, grid, dtype) for smoother in level.smoothers)
+    if pre is None or post is None or level.Pi is not None:
+        return None
+    parts = list(cast(nn.Sequential, level.R)) if level.R is not None else []
+    lines = {part.layout.axis: part for part in parts if isinstance(part, LineRestriction)}
+    shifts = tuple((part.axis, part.by) for part in parts if isinstance(part, Shift))
+    if len(lines) + len(shifts) != len(parts):
+        return None
+    ndim = len(grid.axes)
+    axes = tuple(axis_plan(axis, a[i], lines.get(i - ndim), dtype) for i, axis in enumerate(grid.axes))
+    return Plan(axes, float(c), pre, post, shifts)
+
+
+def dampings(smoother: AbstractSmoother | None, grid: Grid, dtype: np.dtype) -> np.ndarray | None:
+    """ω of each step `u += ω D⁻¹ (f - A u)`; None where the smoother does something else."""
+    if smoother is None:
+        return np.zeros(0, dtype)
+    if any(parameter.requires_grad for parameter in smoother.parameters()):
+        return None
+    try:
+        roots, scale = roots_of(smoother), scale_of(smoother)
+    except ValueError:
+        return None
+    diagonal = grid.A.diagonal
+    if scale is None:
+        if diagonal.numel() != 1:
+            return None
+        roots = roots / float(diagonal)
+    elif not torch.allclose(scale * diagonal, torch.ones_like(diagonal)):
+        return None
+    if (roots.imag != 0).any():
+        return None
+    return (1 / roots.real).astype(dtype)
+
+
+def axis_plan(axis: Axis, a: float, transfer: LineRestriction | None, dtype: np.dtype) -> AxisPlan:
+    """transfer: of that axis, None where it is not coarsened."""
+    n, middle = axis.n, axis.n // 2
+    edges, widths = a / axis.unit * axis.conductances, axis.widths
+    usual = np.array([edges[middle], edges[middle], 1.0])
+    each = np.stack([edges[:-1], edges[1:], widths], axis=1)
+    irregular = np.flatnonzero((abs(each - usual) > 1e-14 * abs(usual)).any(axis=1))
+    first, R, P = 0, np.zeros((3, 0)), np.zeros((4, 0))
+    if transfer is not None:
+        first = transfer.layout.first
+        R, P = _shares(transfer.layout, transfer.left, transfer.right)
+    parts = (x.astype(dtype) for x in (widths, R, P))
+    widths, R, P = parts
+    return AxisPlan(edges.astype(dtype), edges, widths, axis.periodic, irregular, first, R, P)
+
+
+def _shares(layout: Layout, left: Tensor, right: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """restriction and prolongation of an `AxisPlan`."""
+    first, kept, between = layout.first, layout.kept, layout.between
+    # one more between at either end, which has no share
+    to_before, to_after = np.zeros(between + 2), np.zeros(between + 2)
+    to_before[1:-1], to_after[1:-1] = (x.double().reshape(-1).expand(between).numpy() for x in (left, right))
+    if layout.periodic and between == kept:
+        to_before[0], to_after[0] = to_before[-2], to_after[-2]
+    elif not layout.periodic:
+        to_before[1] *= first == 0  # no coarse point before the first one between
+        to_after[-2] *= between - 1 + 1 - first < kept
+    k = np.arange(kept)
+    R = np.stack([to_after[k + first], np.ones(kept), to_before[k + first + 1]]) / 2
+    g = np.arange((layout.n + 1) // 2)
+    P = np.zeros((4, len(g)))
+    if first == 0:  # even points are kept, odd ones lie between
+        P[1] = 1
+        P[2, :between], P[3, :between] = to_before[1:-1], to_after[1:-1]
+    else:
+        P[0], P[1] = to_before[1:-1][: len(g)], to_after[1:-1][: len(g)]
+        P[2, :kept] = 1
+    return R, P

@@ -1,0 +1,65 @@
+"""Jobs side by side: compiled functions that release Python's lock, on as many threads as torch uses."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+PATIENCE = 1.5  # seconds after which a first call says that it compiles
+
+_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
+_ready: set[object] = set()
+
+
+def cut(n: int, parts: int) -> list[tuple[int, int]]:
+    """0 to n in parts that differ by one at most.
+
+    >>> cut(7, 2)
+    [(0, 3), (3, 7)]
+    """
+    ends = [n * k // parts for k in range(parts + 1)]
+    return [(low, high) for low, high in itertools.pairwise(ends) if high > low]
+
+
+def run(function: Callable[..., object], jobs: Sequence[tuple[object, ...]], kind: object) -> None:
+    """function(*job) for each job, at once. kind: what it is compiled for, once."""
+    if kind not in _ready:
+        with _announced():
+            function(*jobs[0])
+        _ready.add(kind)
+        jobs = jobs[1:]
+    if not jobs:
+        return
+    first, *others = jobs
+    if not others:
+        function(*first)
+        return
+    # a pool does not survive a fork
+    key = os.getpid(), max(torch.get_num_threads() - 1, 1)
+    if key not in _pools:
+        _pools[key] = ThreadPoolExecutor(key[1], thread_name_prefix="vcycle")
+    waiting = [_pools[key].submit(function, *job) for job in others]
+    try:
+        function(*first)
+    finally:
+        for job in waiting:
+            job.result()
+
+
+class _announced:  # noqa: N801
+    """Says on stderr that kernels are compiled, if it takes long: not where they come from the disk."""
+
+    def __enter__(self) -> None:
+        text = "vcycle: compiling the fused levels (about 10 s, once: they are kept on disk)"
+        self.timer = threading.Timer(PATIENCE, lambda: print(text, file=sys.stderr, flush=True))
+        self.timer.daemon = True
+        self.timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.timer.cancel()

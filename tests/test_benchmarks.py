@@ -1,0 +1,32 @@
+"""The benchmark against peers runs, on toy sizes, and its peers solve what ours solves."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).parents[1] / "docs" / "benchmarks"
+
+
+def test_all_entrants_solve_the_same_problems(tmp_path, monkeypatch):
+    command = [sys.executable, BENCHMARKS / "speed.py", "--quick", "--repeats", "1", "--out", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "speed.json").read_text(encoding="utf-8"))
+    contests = [*result["cases"].values(), *result["growth"]]
+    assert len(contests) == 7
+    for case in contests:
+        for name, entrant in case["entrants"].items():
+            if "converged" not in entrant:  # full multigrid alone, and the constant problem beside the field's
+                assert name in ("ours, full multigrid alone", "ours, a = 1")
+                continue
+            assert entrant["converged"], (case["shape"], name)
+            assert entrant["difference"] < 1e-7, (case["shape"], name)
+        if "ours, full multigrid alone" in case["entrants"]:
+            assert case["entrants"]["ours, full multigrid alone"]["error"] < 1.2
+    assert ("PETSc" in result["missing"]) != ("PCMG, SOR" in result["cases"]["large"]["entrants"])
+    assert (tmp_path / "speed.png").stat().st_size > 10_000
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import tables
+
+    assert "## Time to solution" in tables.speed(result)
