@@ -40,6 +40,9 @@ def jumps(a: object, ndim: int) -> bool:
     """
     if not isinstance(a, Tensor) or ndim == 1:
         return False
+    least, most = a.detach().aminmax()
+    if bool(most <= JUMP * least):
+        return False
     logs = a.detach().log()
     return any(bool((logs.diff(dim=axis).abs() > math.log(JUMP)).any()) for axis in range(-ndim, 0))
 

@@ -2,7 +2,8 @@
 
 Points are strongly coupled along an axis of large a/h²; a smoother that works point by point smooths along those
 axes only, so only those are coarsened (semi-coarsening; Trottenberg et al. 2001, 5.1). Operators with constant a are
-discretised anew. Those of a field are multiplied (Galerkin), with black-box transfers that follow the field.
+discretised anew. Those of a field are averaged where it is mild, else multiplied (Galerkin), with black-box transfers
+that follow the field.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from unified.lines import Layout, LineInterpolation, LineProlongation, LineRestriction
 
 from . import compact
+from .averaging import averaged, is_mild
 from .axes import Axis
 from .boxes import BoxProlongation, BoxRestriction, box_weights
 from .discretise import constant_edges, line, volumes
@@ -62,6 +64,8 @@ class Coarsening(NamedTuple):
     restriction: nn.Module
     prolongation: nn.Module
     interpolation: nn.Module
+    injection: nn.Module  # the values at the coarse points
+    axes: tuple[int, ...]  # those coarsened
 
 
 def coarsened_axes(axes: Sequence[Axis], a: Sequence[float], full: bool = False) -> list[int]:
@@ -71,11 +75,18 @@ def coarsened_axes(axes: Sequence[Axis], a: Sequence[float], full: bool = False)
 
 
 def coarsen(
-    grid: Grid, a: Sequence[float] | None, c: float | None, *, order: int = 2, full: bool = False
+    grid: Grid,
+    a: Sequence[float] | None,
+    c: float | None,
+    *,
+    order: int = 2,
+    full: bool = False,
+    averages: bool = False,
 ) -> Coarsening | None:
     """The next grid; None for a single point. a (of each axis), c: where they are constant, None for a field.
 
-    order: of the discretisation, wherever the coarse grid is uniform; irregular ones have order 2.
+    order: of the discretisation, wherever the coarse grid is uniform; irregular ones have order 2. averages: whether
+    the operator of a mild field may be averaged.
     """
     ndim = len(grid.axes)
     A, axes = grid.A, list(grid.axes)
@@ -84,8 +95,12 @@ def coarsen(
     restrictions: list[nn.Module] = []
     prolongations: list[nn.Module] = []
     interpolations: list[nn.Module] = []
+    injections: list[nn.Module] = []
     chosen = coarsened_axes(axes, a or (1.0,) * ndim, full)
-    if a is None and chosen:
+    averages = averages and a is None and is_mild(A, axes)
+    galerkin = a is None and not averages
+    lines: dict[int, LineRestriction] = {}
+    if galerkin and chosen:
         P = box_weights(A, [_layout(axis, i - ndim) if i in chosen else None for i, axis in enumerate(axes)])
         A = product(A, P)
         restrictions.append(BoxRestriction(P))
@@ -93,18 +108,21 @@ def coarsen(
     for i in chosen:
         axis = axes[i]
         layout = _layout(axis, i - ndim)
-        if a is not None:
+        if not galerkin:
             left, right = (line(w, i, ndim).to(like) for w in axis.weights())
-            restrictions.append(LineRestriction(layout, left, right))
+            lines[i] = LineRestriction(layout, left, right)
+            restrictions.append(lines[i])
             prolongations.insert(0, LineProlongation(layout, left, right))
             if c is None and reaction is not None:
                 reaction = restrictions[-1](reaction)  # lumped: its sum over each control volume
         interpolations.insert(0, LineInterpolation(layout, *(x.to(like.device) for x in cubic(axis, like.dtype))))
+        injections.append(Kept(layout))
         if axis.shift:
-            restrictions.append(Shift(i - ndim, -axis.shift))
+            for ways in (restrictions, injections):
+                ways.append(Shift(i - ndim, -axis.shift))
             for parts in (prolongations, interpolations):
                 parts.insert(0, Shift(i - ndim, axis.shift))
-            if a is None:
+            if galerkin:
                 A = shifted(A, i, axis.shift)
             elif c is None and reaction is not None:
                 reaction = restrictions[-1](reaction)
@@ -113,19 +131,60 @@ def coarsen(
         axes[i] = coarser
     if not restrictions:
         return None
-    if a is not None:
-        edges = constant_edges(axes, a)
+    if averages:
+        A = averaged(A, lines)
+        for i in chosen:
+            if shift := grid.axes[i].shift:
+                A = shifted(A, i, shift)
+    if not galerkin:
+        edges = A.edges if a is None else constant_edges(axes, a)
         if c is not None:
             reaction = c * volumes(axes) if c else None
-            if order == 4 and all(axis.is_uniform for axis in axes):
+            if a is not None and order == 4 and all(axis.is_uniform for axis in axes):
                 edges, reaction = compact.edges(axes, a, c)
         A = Diffusion([axis.n for axis in axes], edges, reaction, periodic=A.periodic).to(like)
-    transfers = (nn.Sequential(*parts) for parts in (restrictions, prolongations, interpolations))
-    return Coarsening(Grid(tuple(axes), A), *transfers)
+    transfers = (nn.Sequential(*parts) for parts in (restrictions, prolongations, interpolations, injections))
+    return Coarsening(Grid(tuple(axes), A), *transfers, tuple(chosen))
 
 
 def _layout(axis: Axis, at: int) -> Layout:
     return Layout(at, axis.n, axis.first, axis.periodic)
+
+
+@final
+class Kept(nn.Module):
+    """The points of an axis that a coarser one keeps: (..., n, ...) -> (..., kept, ...)."""
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__()
+        self.layout = layout
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layout.take(x, self.layout.first, self.layout.kept, 2)
+
+
+@final
+class Extrapolation(nn.Module):
+    """The solution of a grid at the points of the next coarser one, from those of the two grids below it.
+
+    With errors u_h - u = h^p w + O(h^(p+2)), u_2h + (u_2h - u_4h) / 2^p is u_h to the order p + 2 (extrapolation
+    cascadic multigrid: Pan, He & Hu 2017). The difference is known where u_4h is; it is smooth, and interpolated as
+    solutions are. Where a solution is not smooth the start is no worse than without, to a factor.
+    """
+
+    def __init__(self, injection: nn.Module, interpolation: nn.Module, order: int) -> None:
+        super().__init__()
+        self.injection, self.interpolation, self.order = injection, interpolation, order
+
+    def difference(self, u: Tensor, below: Tensor) -> Tensor:
+        """(u_2h - u_4h) / 2^p at the points of the 4h grid."""
+        out: Tensor = 2.0**-self.order * (self.injection(u) - below)
+        return out
+
+    def forward(self, u: Tensor, below: Tensor) -> Tensor:
+        """u: (B, 1, *grid of 2h), below: (B, 1, *grid of 4h) -> as u."""
+        out: Tensor = u + self.interpolation(self.difference(u, below))
+        return out
 
 
 @final
@@ -161,7 +220,7 @@ def cubic(axis: Axis, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     Dirichlet sides count as points of value zero. Full multigrid needs an interpolation of higher order than the
     discretisation (Trottenberg et al. 2001, 3.2.2). Where there are fewer points, all are taken.
     """
-    gaps = np.where(np.isinf(axis.gaps), 0, axis.gaps)
+    gaps = np.where(np.isinf(axis.gaps), 0, axis.gaps / axis.unit)
     position = np.cumsum(gaps)[:-1]
     kept = np.arange(axis.first, axis.n, 2)
     known, number = position[kept], np.arange(len(kept))
@@ -173,14 +232,13 @@ def cubic(axis: Axis, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         if side == "dirichlet":
             known = np.insert(known, end * len(known), at)
             number = np.insert(number, end * len(number), -1)
-    size = min(4, len(known))
+    size = min(6, len(known))
     x = position[1 - axis.first :: 2, None]
-    start = np.clip(np.searchsorted(known, x) - 2, 0, len(known) - size)
+    start = np.clip(np.searchsorted(known, x) - size // 2, 0, len(known) - size)
     window = start + np.arange(size)
     nodes = known[window]
-    weights = np.ones_like(nodes)
-    for k in range(size):  # Lagrange
-        for other in range(size):
-            if other != k:
-                weights[:, k] *= (x[:, 0] - nodes[:, other]) / (nodes[:, k] - nodes[:, other])
+    # Lagrange: Π (x - other) / Π (node - other)
+    apart = nodes[:, :, None] - nodes[:, None] + np.eye(size)
+    away = x - nodes
+    weights = away.prod(axis=1, keepdims=True) / away / apart.prod(axis=2)
     return torch.as_tensor(number[window]), torch.as_tensor(weights, dtype=dtype)

@@ -13,7 +13,7 @@ from torch import Tensor
 from unified.errors import ArgumentError
 from unified.multigrid import AbstractLevel, AbstractMultigrid, Level, State, solution
 from unified.program import Op, Program, named
-from unified.smoother import residual
+from unified.smoother import TensorMap, residual
 
 from .algebraic import AlgebraicCycle
 from .coarsening import Grid
@@ -104,6 +104,11 @@ class PoissonMultigrid(AbstractMultigrid):
         """Norms by the finest level, where it has a faster way."""
         finest = self.levels[0]
         return cast(Measure, finest.norms) if self.level == "fused" else None
+
+    @property
+    def product(self) -> TensorMap:
+        """A of the finest level, by its fastest way."""
+        return cast(TensorMap, self.levels[0].product) if self.level == "fused" else self.A
 
     @property
     def linear(self) -> bool:

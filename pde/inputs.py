@@ -97,13 +97,14 @@ def hierarchy(
     for name in options:
         if name not in known:
             raise ArgumentError("option", got=name, expected=f"one of {', '.join(known)}", do="see pde.multigrid")
+    given = mg is not None
     if mg is None:
         mg = multigrid(problem, **options)  # type: ignore[arg-type]
     elif options:
         got = f"mg and {', '.join(options)}"
         raise ArgumentError("mg", got=got, expected="one or the other", do="give options to pde.multigrid")
     checks.instance("mg", mg, PoissonMultigrid, "use pde.multigrid(problem)")
-    if mg.problem != problem:
+    if given and mg.problem != problem:
         got = f"a hierarchy of another problem: {_differences(mg.problem, problem)}"
         expected = "one of this problem, with its numbers of now" + (" in float32" if mixed else "")
         do = "use pde.multigrid(" + ("pde.single(problem))" if mixed else "problem)")

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from unified.program import Program
-from unified.smoother import residual
+from unified.smoother import TensorMap, residual
 
 from .hierarchy import PoissonMultigrid
+from .monitor import Measure
 from .operators import Diffusion
 from .problems import Poisson
 
@@ -36,7 +37,7 @@ class Mixed(nn.Module):
 
     def improve(self, u: Tensor | None, f: Tensor) -> Tensor:
         """A better u: one run, on the residual."""
-        d: Tensor = self(residual(self.A, u, f))
+        d: Tensor = self(residual(self.product, u, f))
         return d if u is None else u + d
 
     def with_program(self, program: Program) -> Mixed:
@@ -47,7 +48,15 @@ class Mixed(nn.Module):
     def linear(self) -> bool:
         return self.mg.linear
 
-    measure = None  # residuals are the float64 problem's
+    @property
+    def product(self) -> TensorMap:
+        """A of the float64 problem, by the fastest way: fused levels compute it in the dtype of u."""
+        fields = any(isinstance(x, Tensor) for x in (self.mg.problem.a, self.mg.problem.c))
+        return self.mg.product if self.mg.level == "fused" and not fields else self.A
+
+    @property
+    def measure(self) -> Measure | None:
+        return self.mg.measure if self.product is not self.A else None
 
     @property
     def symmetric(self) -> bool:

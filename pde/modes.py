@@ -25,6 +25,7 @@ from unified.multigrid import Level
 from unified.smoother import AbstractSmoother, TensorMap
 
 from .hierarchy import PoissonMultigrid
+from .coarsening import Extrapolation
 from .operators import Diffusion
 from .smoothers import Masked
 
@@ -62,7 +63,13 @@ def on_modes(mg: PoissonMultigrid, levels: int, theta: Tensor) -> list[Level]:
     for fine, coarse in reversed(list(itertools.pairwise(shapes))):
         halved = _halved(fine, coarse)
         grids.insert(0, _shifted(grids[0] / torch.tensor([1 + h for h in halved]), halved))
-    return [_level(mg.levels[i], theta, mg.grids[i].A, shapes[i : i + 2]) for i, theta in enumerate(grids)]
+    built = [_level(mg.levels[i], theta, mg.grids[i].A, shapes[i : i + 2]) for i, theta in enumerate(grids)]
+    inner = zip(built, mg.levels, built[1:], grids[1:], itertools.pairwise(shapes[1:]), strict=False)
+    for level, given, below, theta, pair in inner:
+        if isinstance(given.extrapolation, Extrapolation) and below.interpolation is not None:
+            taken = Gather(torch.ones(theta.shape[:2], dtype=torch.float64), 2 ** sum(_halved(*pair)))
+            level.extrapolation = Extrapolation(taken, below.interpolation, given.extrapolation.order)
+    return built
 
 
 def closing(mg: PoissonMultigrid, levels: int) -> list[bool]:

@@ -9,11 +9,12 @@ each direction once, so half a stencil; one number serves where all are equal.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Mapping, Sequence
 from types import EllipsisType
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 import scipy.sparse as sp
@@ -22,6 +23,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unified.errors import ArgumentError
+
+from .kernels import quick
+
+if TYPE_CHECKING:
+    from .kernels.assembly import Survey
 
 Direction = tuple[int, ...]  # to a neighbour: -1, 0 or 1 an axis, the first other than 0 positive
 Window = tuple[EllipsisType | slice, ...]
@@ -154,17 +160,34 @@ class Diffusion(nn.Module):
         twice this). Broadcasts as `diagonal`.
         """
         diagonal = self.diagonal
-        return diagonal if self._uniform else torch.maximum(diagonal, (diagonal + self._others) / 2)
+        return diagonal if self._uniform or self.survey else torch.maximum(diagonal, (diagonal + self._others) / 2)
 
     @property
     def _uniform(self) -> bool:
         """Whether the stencil is one for all points. A single point may lie between unequal gaps."""
-        return self.diagonal.numel() == 1 and all(e.numel() == 1 for e in self.edges.values())
+        reaction = self.reaction is None or self.reaction.numel() == 1
+        return reaction and all(e.numel() == 1 for e in self.edges.values())
 
     @property
     def _others(self) -> Tensor:
         """Σ_j |a_ij|, j ≠ i, and edges to zeros beyond the grid."""
         return self._row_sums({d: e.abs() for d, e in self.edges.items()}, None)
+
+    @functools.cached_property
+    def survey(self) -> Survey | None:
+        """What bounds tell, in one pass; None where a kernel does not find it, or found a negative edge."""
+        parts = [*self.edges.values(), *(() if self.reaction is None else (self.reaction,))]
+        if set(self.directions) != {(1, 0), (0, 1)} or not quick(*parts):
+            return None
+        from .kernels import assembly
+
+        found = assembly.survey(self)
+        return found if found.least_edge >= 0 and found.least_diagonal > 0 else None
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether the diagonal is."""
+        return self.survey is not None or bool((self.diagonal > 0).all())
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -172,6 +195,8 @@ class Diffusion(nn.Module):
 
         Else Gershgorin's: the largest sum of a row's absolute values.
         """
+        if (survey := self.survey) is not None:
+            return survey.radius, survey.relative
         diagonal = self.diagonal
         if self._uniform and float(diagonal) > 0:
             largest = float(self.eigenvalues(np.ix_(*map(_end_cosines, self.shape, self.periodic))).max())

@@ -17,10 +17,10 @@ from unified.smoother import AbstractSmoother
 from . import checks, memory
 from .algebraic import COARSEST, AlgebraicCycle, jumps
 from .coarse import DirectSolve
-from .coarsening import Coarsening, Grid, coarsen
+from .coarsening import Coarsening, Extrapolation, Grid, coarsen
 from .coefficients import check_pointwise
 from .hierarchy import PROGRAMS, PoissonMultigrid
-from .kernels import fused
+from .kernels import fused, wanted
 from .nonlinear import NewtonSolve, Nonlinear, newton
 from .operators import Diffusion
 from .problems import Poisson
@@ -50,12 +50,14 @@ def multigrid(
     a sequence of these, one a level from the finest, the last for all coarser ones (`pde.learn` makes one).
     degree: of a named smoother's polynomial, or its sweeps. pre, post: how often it is applied on the way down and up.
     scheme: "correction", or "fas", which carries u to the coarse levels too; "auto" is "fas" for a nonlinear problem.
-    level: how a level is computed. "fused" in one pass over memory, by compiled kernels, where they exist; "composed" of
-    torch functions, with autograd; "auto" is fused from `pde.kernels.LEAST` points on.
-    coarsest: coarsening ends at this many unknowns or fewer, which are solved directly; None is 9, or 128 for a
-    nonlinear problem, whose coarse grids must resolve g'(u).
-    coarsening: "strong", of the axes of strong coupling; "full", of all of them; "auto", the first, but of a field that
-    jumps by more than a factor of 100 between cells only once, and then by couplings instead of grids.
+    level: how a level is computed: "composed" of torch functions, with autograd; "fused" in one pass over memory, by
+    compiled kernels, where they exist; "auto" is fused from `pde.kernels.LEAST` points on.
+    coarsest: coarsening ends at this many unknowns or fewer, which are solved directly; None is 9, 64 below fused
+    levels, where an inverse takes less time than another level, or 128 for a nonlinear problem, whose coarse grids must
+    resolve g'(u).
+    coarsening: "strong", of the axes of strong coupling; "full", of all of them; "auto", the first, but with averaged
+    coefficients where a field is mild (see `pde.averaging`), and of a field that jumps by more than a factor of 100
+    between cells only once, and then by couplings instead of grids.
 
     >>> multigrid(Poisson((15, 15)))
     PoissonMultigrid: V, correction scheme, chebyshev4 of degree 2, composed levels
@@ -70,7 +72,9 @@ def multigrid(
     problem = problem.snapshot()  # fields that are changed in place make another problem
     checks.whole("pre", pre, least=0, usual=1)
     checks.whole("post", post, least=0, usual=1)
-    coarsest = (9 if problem.g is None else 128) if coarsest is None else coarsest
+    checks.one_of("level", level, ["auto", "composed", "fused"])
+    if coarsest is None:
+        coarsest = 128 if problem.g is not None else 64 if wanted(problem, level) else 9
     checks.whole("coarsest", coarsest, least=1, usual=9)
     checks.one_of("coarsening", coarsening, ["auto", "strong", "full"])
     checks.one_of("scheme", scheme, ["auto", "correction", "fas"])
@@ -78,13 +82,13 @@ def multigrid(
         do = 'use scheme="auto"'
         raise ArgumentError("scheme", got='"correction", for a nonlinear problem', expected='"fas"', do=do)
     scheme = ("correction" if problem.g is None else "fas") if scheme == "auto" else scheme
-    checks.one_of("level", level, ["auto", "composed", "fused"])
     newtons = problem.g is not None and not is_function(smoother)  # a given smoother is taken as it is
     make = factory(smoother, degree, relative=newtons)
     if problem.g is not None:
         check_pointwise(problem.g, problem.zeros(1, 1))
     algebraic = coarsening == "auto" and problem.g is None and jumps(problem.a, problem.ndim)
-    grids, steps = _coarsened(problem, coarsest, coarsening == "full", algebraic)
+    averages = coarsening == "auto" and problem.g is None and problem.ndim > 1
+    grids, steps = _coarsened(problem, coarsest, coarsening == "full", averages, algebraic)
     algebraic = algebraic and grids[-1].unknowns > max(coarsest, COARSEST)
     levels: list[AbstractLevel] = _levels(problem, grids, steps, make, pre, post, scheme == "fas", newtons, algebraic)
     parts = f"{scheme} scheme, {describe(smoother, degree)}" + (", algebraic below" if algebraic else "")
@@ -109,12 +113,15 @@ def program_of(program: Programs, n_levels: int) -> Program:
 
 
 @torch.no_grad()
-def _coarsened(problem: Poisson, coarsest: int, full: bool, algebraic: bool) -> tuple[list[Grid], list[Coarsening]]:
+def _coarsened(
+    problem: Poisson, coarsest: int, full: bool, averages: bool, algebraic: bool
+) -> tuple[list[Grid], list[Coarsening]]:
     """The grids, finest first, and the steps between them; algebraic: to where the rest is `AlgebraicCycle`'s."""
     a = None if isinstance(problem.a, Tensor) else cast(tuple[float, ...], problem.a)
     c = None if isinstance(problem.c, Tensor) else cast(float, problem.c)
     grids, steps = [Grid(problem.axes, problem.operator())], []
-    while grids[-1].unknowns > coarsest and (step := coarsen(grids[-1], a, c, order=problem.order, full=full)):
+    how = {"full": full, "averages": averages}
+    while grids[-1].unknowns > coarsest and (step := coarsen(grids[-1], a, c, order=problem.order, **how)):
         steps.append(step)
         grids.append(step.grid)
         if algebraic and grids[-1].unknowns > COARSEST:
@@ -136,9 +143,9 @@ def _levels(
     levels: list[Level] = []
     # of each level, for what is not linear: restricting u and g(u)
     volumes = problem.weights[None, None] if fas or problem.g is not None else None
-    for grid, step in itertools.zip_longest(grids, steps):
+    for grid, step, next_step in itertools.zip_longest(grids, steps, steps[1:]):
         # the one point of a singular problem has a zero for its matrix: nothing to smooth
-        pair = make(grid.A, len(levels)) if bool((grid.A.diagonal > 0).all()) else None
+        pair = make(grid.A, len(levels)) if grid.A.is_positive else None
         A: Diffusion | Nonlinear = grid.A
         if problem.g is not None:
             A = Nonlinear(grid.A, problem.g, volumes)
@@ -151,7 +158,10 @@ def _levels(
             coarser = step.restriction(volumes)
             Pi, volumes = Averaging(step.restriction, volumes, 1 / coarser) if fas else None, coarser
         R, P = step.restriction, step.prolongation
-        levels.append(Level(A, *both, R=R, Pi=Pi, P=P, interpolation=step.interpolation))
+        better = None
+        if next_step is not None and next_step.axes == step.axes and problem.g is None:
+            better = Extrapolation(next_step.injection, next_step.interpolation, problem.order)
+        levels.append(Level(A, *both, R=R, Pi=Pi, P=P, interpolation=step.interpolation, extrapolation=better))
     raise AssertionError("there is a coarsest grid")
 
 

@@ -103,10 +103,37 @@ def _checked(smoother: AbstractSmoother) -> AbstractSmoother:
 
 def in_units_of_diagonal(A: Diffusion, roots: Roots) -> AbstractSmoother:
     """The polynomial in D̃⁻¹A with these roots (see `l1_diagonal`); a diagonal of one number goes into the roots."""
+    if A.survey is not None:
+        return OverDiagonal(polynomial(roots), A)
     diagonal = A.l1_diagonal
     if diagonal.numel() == 1:
         return polynomial(np.asarray(roots) * float(diagonal))
     return Scaled(polynomial(roots), 1 / diagonal)
+
+
+@final
+class OverDiagonal(AbstractSmoother):
+    """`Scaled` by 1/D̃ of a large operator, which is computed when it is needed: a fused level has no use for it."""
+
+    def __init__(self, smoother: AbstractSmoother, A: Diffusion) -> None:
+        super().__init__()
+        self.smoother, self.operator = smoother, A
+        self._scaled: Scaled | None = None
+
+    @property
+    def scale(self) -> Tensor:
+        return self._smoother.scale
+
+    @property
+    def _smoother(self) -> Scaled:
+        like = next(iter(self.operator.edges.values()))
+        if self._scaled is None or (self._scaled.scale.dtype, self._scaled.scale.device) != (like.dtype, like.device):
+            self._scaled = Scaled(self.smoother, 1 / self.operator.l1_diagonal)
+        return self._scaled
+
+    def forward(self, A: TensorMap, u: Tensor | None, f: Tensor) -> Tensor:
+        out: Tensor = self._smoother(A, u, f)
+        return out
 
 
 def _of_scaled(A: Diffusion, roots: Roots) -> AbstractSmoother:
@@ -200,7 +227,7 @@ def roots_of(smoother: AbstractSmoother) -> np.ndarray:
     """
     if isinstance(smoother, Sweeps):
         return np.tile(roots_of(smoother.smoother), smoother.times)
-    if isinstance(smoother, Scaled):
+    if isinstance(smoother, Scaled | OverDiagonal):
         return roots_of(smoother.smoother)
     if isinstance(smoother, Relaxation) and not any(map(len, (smoother.phi, smoother.psi, smoother.tau))):
         factors = [B for B in smoother.B if isinstance(B, Factor) and _is_scalar(B)]
@@ -215,7 +242,7 @@ def scale_of(smoother: AbstractSmoother) -> Tensor | None:
     """What `Scaled` multiplies A by, None for a smoother in A itself."""
     if isinstance(smoother, Sweeps):
         return scale_of(smoother.smoother)
-    return smoother.scale if isinstance(smoother, Scaled) else None
+    return smoother.scale if isinstance(smoother, Scaled | OverDiagonal) else None
 
 
 def _is_scalar(factor: Factor) -> bool:

@@ -19,8 +19,10 @@ from unified.solution import Result, Solution
 
 from . import checks, inputs, memory
 from .adjoint import Outcome, Run, implicit, tell
+from .averaging import averages
 from .boundary import Boundary, read
 from .hierarchy import PoissonMultigrid
+from .kernels import quick
 from .krylov import conjugate_gradients
 from .linearised import newton_step
 from .mixed import Mixed
@@ -48,17 +50,15 @@ def _cycles(mg: Cycle, f: Tensor, u: Tensor | None) -> Iterator[Step]:
 
 
 def _nested(mg: Cycle, f: Tensor, u: Tensor | None) -> Iterator[Step]:
-    # two cycles a level: the algebraic error is then a few per cent of the discretisation error, with one half
-    program = fmg(len(mg.grids), cycles=2)
-    if isinstance(mg, PoissonMultigrid) and _turns(mg, f):
-        if u is None:
-            yield from turning(mg, f, None, program)
-        # a start: nested iteration begins anew on the residual equation
-        for step in turning(mg, residual(mg.A, u, f), None, program):
+    # two cycles a level, which extrapolation to the next one asks for; none on the finest before its residual is known
+    program = fmg(len(mg.grids), cycles=2, finest=0)
+    if u is not None and mg.linear:  # nested iteration begins anew, on the residual equation
+        for step in _nested(mg, residual(mg.product, u, f), None):
             yield Step(u + step.u, step.norms)
-    start = mg.with_program(program)
-    # of a nonlinear problem there is no residual equation to begin anew on
-    yield from _cycles(mg, f, start.improve(u, f) if mg.linear else start(f))
+    elif isinstance(mg, PoissonMultigrid) and _turns(mg, f):
+        yield from turning(mg, f, None, program)
+    else:
+        yield from itertools.islice(_cycles(mg, f, mg.with_program(program)(f)), 1, None)
 
 
 def _turns(mg: PoissonMultigrid, f: Tensor) -> bool:
@@ -67,7 +67,7 @@ def _turns(mg: PoissonMultigrid, f: Tensor) -> bool:
 
 def _preconditioned(mg: Cycle, f: Tensor, u: Tensor | None) -> Iterator[Step]:
     u = torch.zeros_like(f) if u is None else u.clone()
-    return map(Step, conjugate_gradients(mg.A, mg, f, u, flexible=not mg.symmetric))
+    return map(Step, conjugate_gradients(mg.product, mg, f, u, flexible=not mg.symmetric))
 
 
 METHODS: dict[str, Stream] = {"fmg": _nested, "mg": _cycles, "pcg": _preconditioned}
@@ -133,7 +133,7 @@ def solve(
     (B, *grid), where one f meets B fields of coefficients).
     method: "fmg", a full multigrid start (whose residual is the first in the history) and then cycles; "mg",
     cycles alone; "pcg", conjugate gradients preconditioned by the cycle (flexible ones, where it is not symmetric);
-    "auto" is "pcg" for a field a, else "fmg", or "mg" with a u0.
+    "auto" is "pcg" for a field a that is not mild (see `pde.averaging`), else "fmg", or "mg" with a u0.
     boundary: u on Dirichlet sides, the outward flux `a ∂u/∂n` on Neumann sides; None is zero. One for all sides, where
     all are of one kind: a number, a function of the coordinates, or a tensor (..., n1 + 2, n2 + 2) of which only the
     boundary is read. Else for each axis a pair (lower, upper), each a number, a function of the coordinates of that
@@ -211,7 +211,7 @@ def solve(
 def _method(problem: Poisson, boundary: Boundary, u0: Tensor | None) -> Method:
     if problem.g is not None:  # its nested iteration has no use for a start, nor for a lift of the boundary values
         return "fmg" if boundary is None and u0 is None else "mg"
-    if isinstance(problem.a, Tensor) or _reacts(problem):
+    if (isinstance(problem.a, Tensor) and not averages(problem.a, problem.ndim)) or _reacts(problem):
         return "pcg"
     return "fmg" if u0 is None else "mg"
 
@@ -236,9 +236,9 @@ def _differentiable(
         with torch.no_grad():
             u, outcome = run(f, start, lift)
         return newton_step(problem, u, f, partial(_by_jacobian, problem, u, again)), outcome
-    fields = any(isinstance(x, Tensor) for x in (problem.a, problem.c))
+    fields = [x for x in (problem.a, problem.c) if isinstance(x, Tensor)]
     # built anew from the problem's own coefficients: the hierarchy's have no graph
-    A = problem.operator() if fields else None
+    A = problem.operator() if fields and not quick(*fields) else None
     start, lift = (None if x is None else x.detach() for x in (start, lift))
     return implicit(f, start, lift, run, again, A)
 

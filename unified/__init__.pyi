@@ -12,11 +12,13 @@ from .multigrid import Level as Level
 from .multigrid import State as State
 from .multigrid import execute as execute
 from .program import Op as Op
+from .program import Pass as Pass
 from .program import Program as Program
 from .program import backslash as backslash
 from .program import cycle as cycle
 from .program import draw as draw
 from .program import fmg as fmg
+from .program import passes as passes
 from .program import work_units as work_units
 from .roots import chebyshev_roots as chebyshev_roots
 from .roots import leja as leja

@@ -27,6 +27,7 @@ class State(NamedTuple):
     u: Tensor | None  # (B, C_u, *grid), solution (feature) space
     f: Tensor  # (B, C_f, *grid), data space
     u0: Tensor | None = None  # u as it was when the level was entered
+    below: Tensor | None = None  # nested iteration: the coarser level's solution, from which u was interpolated
 
 
 class AbstractLevel(nn.Module, ABC):
@@ -63,7 +64,7 @@ class AbstractLevel(nn.Module, ABC):
         return state, below
 
     def release(self) -> None:
-        """Give up what left with the last run: called before one begins. Levels without arrays of their own have none."""
+        """Give up what left with the last run: called before one begins. Only levels with work arrays have any."""
 
     @abstractmethod
     def pre(self, state: State) -> State:
@@ -97,7 +98,8 @@ class Level(AbstractLevel):
     A: solution to data space. pre, post: smoothers; the same object for both is stored once, None smooths
     nothing. R: restriction of residuals to the next level; Pi: restriction of u, None is zero (correction
     form); P: prolongation from the next level; interpolation: that of solutions in nested iteration, P if
-    None. solve: a smoother that solves. What a program does not use may be left out.
+    None; extrapolation: what the next level's solution and the one below it tell of the solution here, on the next
+    level, in place of its solution. solve: a smoother that solves. What a program does not use may be left out.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Level(AbstractLevel):
         Pi: nn.Module | None = None,
         P: nn.Module | None = None,
         interpolation: nn.Module | None = None,
+        extrapolation: nn.Module | None = None,
         solve: AbstractSmoother | None = None,
     ) -> None:
         super().__init__()
@@ -117,6 +120,7 @@ class Level(AbstractLevel):
         self.pre_smoother, self.post_is_pre = pre, post is pre
         self.post_smoother = None if post is pre else post
         self.R, self.Pi, self.P, self.interpolation, self.solver = R, Pi, P, interpolation, solve
+        self.extrapolation = extrapolation
 
     @property
     def smoothers(self) -> tuple[AbstractSmoother | None, AbstractSmoother | None]:
@@ -146,7 +150,10 @@ class Level(AbstractLevel):
 
     def interpolate(self, state: State, coarse: State) -> State:
         P = self.P if self.interpolation is None else self.interpolation
-        return state._replace(u=_needed("P", P)(solution(coarse)))
+        u = best = solution(coarse)
+        if self.extrapolation is not None and coarse.below is not None:
+            best = self.extrapolation(u, coarse.below)
+        return state._replace(u=_needed("P", P)(best), below=u)
 
 
 def change(state: State) -> Tensor:

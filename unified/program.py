@@ -77,19 +77,23 @@ def backslash(n_levels: int) -> Program:
     return steps[:-1]
 
 
-def fmg(n_levels: int, kind: CycleKind = "V", cycles: int = 1) -> Program:
+def fmg(n_levels: int, kind: CycleKind = "V", cycles: int = 1, finest: int | None = None) -> Program:
     """Full multigrid: solve the coarsest, then on each finer level interpolate and run `cycles` cycles.
 
-    The first downs carry f to every level: from u = 0 the residual is f itself.
+    The first downs carry f to every level: from u = 0 the residual is f itself. finest: cycles on the finest level, if
+    not as many; 0 ends with the interpolation.
 
     >>> print(*fmg(2))
     down0 solve1 interpolate0 pre0 down0 solve1 up0 post0
     """
     _check(kind, n_levels)
     whole("cycles", cycles, do="use cycles=1")
+    if finest is not None:
+        whole("finest", finest, least=0, do="use finest=0")
     ops = [Op("down", level) for level in range(n_levels - 1)] + [Op("solve", n_levels - 1)]
     for level in reversed(range(n_levels - 1)):
-        ops += [Op("interpolate", level), *cycles * _cycle(kind, level, n_levels)]
+        times = cycles if level or finest is None else finest
+        ops += [Op("interpolate", level), *times * _cycle(kind, level, n_levels)]
     return tuple(ops)
 
 

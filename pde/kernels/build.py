@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
+from torch import Tensor
 
 from unified.multigrid import AbstractLevel, Level
 
@@ -21,13 +22,16 @@ def build(
     """The levels with those fused that can be, and why the finest could not if so."""
     if problem.ndim not in SWEEPS:
         return list(levels), f"{problem.ndim} dimensions"
+    a = None if isinstance(problem.a, Tensor) else cast(tuple[float, ...], problem.a)
+    c = None if isinstance(problem.c, Tensor) else cast(float, problem.c)
+    if (a is None or c is None) and problem.ndim != 2:
+        return list(levels), f"a field of coefficients in {problem.ndim} dimensions"
     dtype = torch.zeros((), dtype=problem.dtype).numpy().dtype
-    a, c = cast(tuple[float, ...], problem.a), cast(float, problem.c)
     out: list[AbstractLevel] = []
     for grid, level in zip(grids, levels, strict=True):
         made = plan(grid, level, a, c, dtype) if level.solver is None else None
         if made is None:
             break
         out.append(FusedLevel(level, made, finest=not out))
-    reason = None if out else "a smoother, a scheme or a single level that no kernel computes"
+    reason = None if out else "a smoother, a scheme, a field that jumps or a single level, that no kernel computes"
     return [*out, *levels[len(out) :]], reason

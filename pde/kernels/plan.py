@@ -4,8 +4,8 @@ Constant coefficients make an operator that is a sum over axes,
 
     (A u)_x = Σ_i (Π_{j≠i} w_j) [ e_i (u_x - u_before) + e_i' (u_x - u_after) ] + c (Π w) u_x
 
-with edges e and widths w of each axis alone. On a uniform axis all e are equal and all w are 1, but beside a side; where
-a grid of any size is coarsened some points are irregular.
+with edges e and widths w of each axis alone. On a uniform axis all e are equal and all w are 1, but beside a side;
+where a grid of any size is coarsened some points are irregular.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from unified.smoother import AbstractSmoother
 
 from ..axes import Axis
 from ..coarsening import Grid, Shift
-from ..smoothers import roots_of, scale_of
+from ..smoothers import OverDiagonal, roots_of, scale_of
+from .fields import Fields, fields
 
 
 class AxisPlan(NamedTuple):
@@ -70,11 +71,14 @@ class Plan(NamedTuple):
     pre: np.ndarray
     post: np.ndarray
     shifts: tuple[tuple[int, int], ...]
+    fields: Fields | None = None  # coefficients that vary: the axes tell of transfers alone
 
 
-def plan(grid: Grid, level: Level, a: Sequence[float], c: float, dtype: np.dtype) -> Plan | None:
-    """The plan of a composed level with constant coefficients; None where it has parts that no plan can tell of."""
-    pre, post = (dampings(smoother, grid, dtype) for smoother in level.smoothers)
+def plan(grid: Grid, level: Level, a: Sequence[float] | None, c: float | None, dtype: np.dtype) -> Plan | None:
+    """The plan of a composed level; None where it has parts that no plan can tell of. a, c: None for a field."""
+    smoothers = level.smoothers
+    pre = dampings(smoothers[0], grid, dtype)
+    post = pre if smoothers[0] is smoothers[1] else dampings(smoothers[1], grid, dtype)
     if pre is None or post is None or level.Pi is not None:
         return None
     parts = list(cast(nn.Sequential, level.R)) if level.R is not None else []
@@ -82,9 +86,14 @@ def plan(grid: Grid, level: Level, a: Sequence[float], c: float, dtype: np.dtype
     shifts = tuple((part.axis, part.by) for part in parts if isinstance(part, Shift))
     if len(lines) + len(shifts) != len(parts):
         return None
-    ndim = len(grid.axes)
-    axes = tuple(axis_plan(axis, a[i], lines.get(i - ndim), dtype) for i, axis in enumerate(grid.axes))
-    return Plan(axes, float(c), pre, post, shifts)
+    ndim, varying = len(grid.axes), None
+    if a is None or c is None:
+        varying = fields(grid.A)
+        if varying is None:
+            return None
+    each = [1.0] * ndim if a is None else a
+    axes = tuple(axis_plan(axis, each[i], lines.get(i - ndim), dtype) for i, axis in enumerate(grid.axes))
+    return Plan(axes, c or 0.0, pre, post, shifts, varying)
 
 
 def dampings(smoother: AbstractSmoother | None, grid: Grid, dtype: np.dtype) -> np.ndarray | None:
@@ -93,11 +102,12 @@ def dampings(smoother: AbstractSmoother | None, grid: Grid, dtype: np.dtype) -> 
         return np.zeros(0, dtype)
     if any(parameter.requires_grad for parameter in smoother.parameters()):
         return None
+    over_diagonal = isinstance(smoother, OverDiagonal) and smoother.operator is grid.A
     try:
-        roots, scale = roots_of(smoother), scale_of(smoother)
+        roots, scale = roots_of(smoother), None if over_diagonal else scale_of(smoother)
     except ValueError:
         return None
-    diagonal = grid.A.diagonal
+    diagonal = torch.ones(()) if over_diagonal else grid.A.diagonal
     if scale is None:
         if diagonal.numel() != 1:
             return None
@@ -111,7 +121,7 @@ def dampings(smoother: AbstractSmoother | None, grid: Grid, dtype: np.dtype) -> 
 
 def axis_plan(axis: Axis, a: float, transfer: LineRestriction | None, dtype: np.dtype) -> AxisPlan:
     """transfer: of that axis, None where it is not coarsened."""
-    n, middle = axis.n, axis.n // 2
+    middle = axis.n // 2
     edges, widths = a / axis.unit * axis.conductances, axis.widths
     usual = np.array([edges[middle], edges[middle], 1.0])
     each = np.stack([edges[:-1], edges[1:], widths], axis=1)
@@ -119,13 +129,13 @@ def axis_plan(axis: Axis, a: float, transfer: LineRestriction | None, dtype: np.
     first, R, P = 0, np.zeros((3, 0)), np.zeros((4, 0))
     if transfer is not None:
         first = transfer.layout.first
-        R, P = _shares(transfer.layout, transfer.left, transfer.right)
+        R, P = shares(transfer.layout, transfer.left, transfer.right)
     parts = (x.astype(dtype) for x in (widths, R, P))
     widths, R, P = parts
     return AxisPlan(edges.astype(dtype), edges, widths, axis.periodic, irregular, first, R, P)
 
 
-def _shares(layout: Layout, left: Tensor, right: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def shares(layout: Layout, left: Tensor, right: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """restriction and prolongation of an `AxisPlan`."""
     first, kept, between = layout.first, layout.kept, layout.between
     # one more between at either end, which has no share

@@ -1,59 +1,59 @@
 """Loops over one row: what the sweeps of `pde.kernels` are made of.
 
-Arrays are flat, and places in them unsigned: a signed index may be negative, counted from the end, and the check of that
-keeps a loop from being vectorised. No array is sliced here: the reference count of a slice costs as much as a row.
+Arrays are flat, and places in them unsigned: a signed index may be negative, counted from the end, and the check of
+that keeps a loop from being vectorised. No array is sliced here: the reference count of a slice costs as much as a row.
 """
 
 from __future__ import annotations
 
 import numba
 import numpy as np
-from numba import uintp
+from numba import uintp as u
 
 # sums in any order and fused multiplications: what vector units do. NaN and infinity stay what they are.
 FAST = {"contract", "nsz", "reassoc"}
-ROW = {"nogil": True, "cache": True, "fastmath": FAST, "error_model": "numpy"}
+SWEEP = {"nogil": True, "cache": True, "fastmath": FAST, "error_model": "numpy"}
+ROW = {**SWEEP, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # of what only other kernels call
 
 
 @numba.njit(**ROW)
 def fill(x, at, n, value):
+    at, n = u(at), u(n)
     for j in range(n):
         x[at + j] = value
 
 
 @numba.njit(**ROW)
 def copy(y, to, x, at, n):
+    to, at, n = u(to), u(at), u(n)
     for j in range(n):
         y[to + j] = x[at + j]
 
 
 @numba.njit(**ROW)
 def add(y, to, x, at, n):
+    to, at, n = u(to), u(at), u(n)
     for j in range(n):
         y[to + j] += x[at + j]
 
 
 @numba.njit(**ROW)
 def add_scaled(y, to, x, at, n, factor):
+    to, at, n = u(to), u(at), u(n)
     for j in range(n):
         y[to + j] += factor * x[at + j]
 
 
 @numba.njit(**ROW)
 def scaled(y, to, x, at, n, factor):
+    to, at, n = u(to), u(at), u(n)
     for j in range(n):
         y[to + j] = factor * x[at + j]
 
 
 @numba.njit(**ROW)
-def sum2(y, to, x, one, other, n, a, b):
-    """a x[one:] + b x[other:]."""
-    for j in range(n):
-        y[to + j] = a * x[one + j] + b * x[other + j]
-
-
-@numba.njit(**ROW)
 def sum3(y, to, x, low, mid, high, n, a, b, c):
+    to, low, mid, high, n = u(to), u(low), u(mid), u(high), u(n)
     for j in range(n):
         y[to + j] = a * x[low + j] + b * x[mid + j] + c * x[high + j]
 
@@ -61,6 +61,7 @@ def sum3(y, to, x, low, mid, high, n, a, b, c):
 @numba.njit(**ROW)
 def copy_squared(y, to, x, at, n):
     """y = x, and Σ x² in float64."""
+    to, at, n = u(to), u(at), u(n)
     total = 0.0
     for j in range(n):
         value = x[at + j]
@@ -70,33 +71,73 @@ def copy_squared(y, to, x, at, n):
 
 
 @numba.njit(**ROW)
-def add_pairs(y, to, c, at, n, before, even, odd, after, pair):
-    """Line prolongation, to the points 2g and 2g + 1 of n pairs g: y += P c.
-
-    c[at + g] is coarse point g; before, even: the shares of g - 1 and g in point 2g; odd, after: of g and g + 1 in 2g + 1.
-    """
-    one = uintp(1)
-    for g in range(n):
-        low, mid, high = c[at + g - one], c[at + g], c[at + g + one]
-        y[to + g + g] += before[pair + g] * low + even[pair + g] * mid
-        y[to + g + g + one] += odd[pair + g] * mid + after[pair + g] * high
+def squares(x, at, n):
+    """Σ x², in float64."""
+    at, n = u(at), u(n)
+    total = 0.0
+    for j in range(n):
+        total += np.float64(x[at + j]) * np.float64(x[at + j])
+    return total
 
 
 @numba.njit(**ROW)
-def corrected_pairs(y, to, x, start, c, at, n, before, even, odd, after, pair):
-    """y = x + P c, with P as in `add_pairs`."""
-    one = uintp(1)
+def corrected(y, to, x, at, e, near, far, n, a, b):
+    """y = x + a e[near:] + b e[far:]."""
+    to, at, near, far, n = u(to), u(at), u(near), u(far), u(n)
+    for j in range(n):
+        y[to + j] = x[at + j] + (a * e[near + j] + b * e[far + j])
+
+
+@numba.njit(**ROW)
+def sum6(y, to, x, places, shares, offset, n):
+    """y = Σ shares[q] x[places[q] + offset:], of six."""
+    to, n = u(to), u(n)
+    p0, p1, p2 = u(places[0] + offset), u(places[1] + offset), u(places[2] + offset)
+    p3, p4, p5 = u(places[3] + offset), u(places[4] + offset), u(places[5] + offset)
+    a, b, c, d, e, g = shares[0], shares[1], shares[2], shares[3], shares[4], shares[5]
+    for j in range(n):
+        low = a * x[p0 + j] + b * x[p1 + j] + c * x[p2 + j]
+        y[to + j] = low + (d * x[p3 + j] + e * x[p4 + j] + g * x[p5 + j])
+
+
+@numba.njit(**ROW)
+def pairs(y, to, c, at, n, before, even, odd, after, pair):
+    """Line prolongation, to the points 2g and 2g + 1 of n pairs g.
+
+    c[at + g] is coarse point g; before, even: the shares of g - 1 and g in point 2g; odd, after: of g and g + 1 in
+    2g + 1.
+    """
+    to, at, n, pair = u(to), u(at), u(n), u(pair)
+    one = u(1)
     for g in range(n):
         low, mid, high = c[at + g - one], c[at + g], c[at + g + one]
-        i = g + g
-        y[to + i] = x[start + i] + (before[pair + g] * low + even[pair + g] * mid)
-        y[to + i + one] = x[start + i + one] + (odd[pair + g] * mid + after[pair + g] * high)
+        y[to + g + g] = before[pair + g] * low + even[pair + g] * mid
+        y[to + g + g + one] = odd[pair + g] * mid + after[pair + g] * high
+
+
+@numba.njit(**ROW)
+def between6(y, to, c, at, n, w, k):
+    """Every second y, from six neighbours in c each; w: (6, ...), from column k on."""
+    to, at, n, k = u(to), u(at), u(n), u(k)
+    for g in range(n):
+        i, h = at + g, k + g
+        low = w[0, h] * c[i] + w[1, h] * c[i + u(1)] + w[2, h] * c[i + u(2)]
+        y[to + g + g] = low + (w[3, h] * c[i + u(3)] + w[4, h] * c[i + u(4)] + w[5, h] * c[i + u(5)])
+
+
+@numba.njit(**ROW)
+def spread(y, to, x, at, n):
+    """y[2j] = x[j]."""
+    to, at, n = u(to), u(at), u(n)
+    for j in range(n):
+        y[to + j + j] = x[at + j]
 
 
 @numba.njit(**ROW)
 def gather(y, to, x, at, n, low, mid, high, k):
-    """Line restriction: y[k] = low x[2k - 1] + mid x[2k] + high x[2k + 1], with x counted from `at`."""
-    one = uintp(1)
+    """Line restriction: y[j] = low x[2j - 1] + mid x[2j] + high x[2j + 1], the shares from k on, x from `at`."""
+    to, at, n, k = u(to), u(at), u(n), u(k)
+    one = u(1)
     for g in range(n):
         i = at + g + g
         y[to + g] = low[k + g] * x[i - one] + mid[k + g] * x[i] + high[k + g] * x[i + one]
@@ -105,7 +146,8 @@ def gather(y, to, x, at, n, low, mid, high, k):
 @numba.njit(**ROW)
 def relax(x, to, up, mid, down, f, at, n, keep, gain, above, below, beside):
     """One step of a smoother where the row's stencil is one: `(1 - ω) u + ω/D (f + Σ e u_neighbour)`."""
-    one = uintp(1)
+    to, up, mid, down, at, n = u(to), u(up), u(mid), u(down), u(at), u(n)
+    one = u(1)
     for j in range(n):
         around = above * x[up + j] + below * x[down + j] + beside * (x[mid + j - one] + x[mid + j + one])
         x[to + j] = keep * x[mid + j] + gain * (f[at + j] + around)
@@ -114,7 +156,8 @@ def relax(x, to, up, mid, down, f, at, n, keep, gain, above, below, beside):
 @numba.njit(**ROW)
 def defect(x, to, up, mid, down, f, at, n, diagonal, above, below, beside):
     """The residual `f - A u` of a row whose stencil is one, and its Σ r² in float64."""
-    one = uintp(1)
+    to, up, mid, down, at, n = u(to), u(up), u(mid), u(down), u(at), u(n)
+    one = u(1)
     total = 0.0
     for j in range(n):
         around = above * x[up + j] + below * x[down + j] + beside * (x[mid + j - one] + x[mid + j + one])
@@ -125,22 +168,19 @@ def defect(x, to, up, mid, down, f, at, n, diagonal, above, below, beside):
 
 
 @numba.njit(**ROW)
-def sum4(y, to, x, first, second, third, fourth, n, a, b, c, d):
+def sum2(y, to, x, one, other, n, a, b):
+    """a x[one:] + b x[other:]."""
+    to, one, other, n = u(to), u(one), u(other), u(n)
     for j in range(n):
-        y[to + j] = (a * x[first + j] + b * x[second + j]) + (c * x[third + j] + d * x[fourth + j])
-
-
-@numba.njit(**ROW)
-def add3(y, to, x, low, mid, high, n, a, b, c):
-    """y += a x[low:] + b x[mid:] + c x[high:]."""
-    for j in range(n):
-        y[to + j] += a * x[low + j] + b * x[mid + j] + c * x[high + j]
+        y[to + j] = a * x[one + j] + b * x[other + j]
 
 
 @numba.njit(**ROW)
 def relax6(x, to, up, down, north, mid, south, f, at, n, keep, gain, above, below, left, right, beside):
     """`relax` with six neighbours: in the planes above and below, in the rows left and right, and beside."""
-    one = uintp(1)
+    to, up, down, at, n = u(to), u(up), u(down), u(at), u(n)
+    north, mid, south = u(north), u(mid), u(south)
+    one = u(1)
     for j in range(n):
         around = above * x[up + j] + below * x[down + j] + left * x[north + j] + right * x[south + j]
         around += beside * (x[mid + j - one] + x[mid + j + one])
@@ -150,7 +190,9 @@ def relax6(x, to, up, down, north, mid, south, f, at, n, keep, gain, above, belo
 @numba.njit(**ROW)
 def defect6(x, to, up, down, north, mid, south, f, at, n, diagonal, above, below, left, right, beside):
     """`defect` with six neighbours."""
-    one = uintp(1)
+    to, up, down, at, n = u(to), u(up), u(down), u(at), u(n)
+    north, mid, south = u(north), u(mid), u(south)
+    one = u(1)
     total = 0.0
     for j in range(n):
         around = above * x[up + j] + below * x[down + j] + left * x[north + j] + right * x[south + j]

@@ -1,11 +1,11 @@
-"""The sweep of a level in three dimensions: `pde.kernels.plane` with planes for rows, and rows for columns.
+"""The sweep of a level in three dimensions: `pde.kernels.plane` with planes for rows, and rows for points.
 
 A wavefront travels down the planes of axis 0: step s of the smoother computes plane t - s from three planes of step
 s - 1. All steps do a few rows of their plane, then all of them the next few, so that a row is used again while it is
 near. Rows of axis 2 are whole.
 
-Where planes are large, axis 1 is cut into strips. Step s of a strip does the rows that lie s before those of the
-source: it needs no row that comes later, and of the earlier strip the last two rows of each step, which are kept.
+Where planes are large, axis 1 is cut into strips. Step s of a strip does the rows that lie s before those that are
+read: it needs no row that is read later, and of the strip before it the last two rows of each step, which are kept.
 Nothing is computed twice but beside slabs and beyond the ends of a periodic axis.
 """
 
@@ -13,63 +13,63 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from numba import uintp
 
 from . import rows
 from .plane import CORRECTED, GIVEN, ZERO
 
-BLOCK = 4  # rows of each step at a time
-PAD = 8  # points before and after a row of the ring
+BLOCK = 16  # rows that a step does at a time
+PAD = 16  # points before and after a row
 
 __all__ = ["CORRECTED", "GIVEN", "ZERO", "sweep"]
 
 
-@numba.njit(**rows.ROW)
+@numba.njit(**rows.SWEEP)
 def sweep(
-    batch, slab, width, start, steps, restrict,  # fmt: skip
-    source, u, f, above, below, correction, coarse,
+    batch, slab, width, start, steps, restrict, source, u, f, above, below, correction, coarse,
     edges0, widths0, periodic0, restriction0, prolongation0, first0,
     edges1, widths1, periodic1, restriction1, prolongation1, first1,
-    edges2, widths2, periodic2, restriction2, prolongation2, first2, irregular,
-    reaction, sums,
-):
+    edges2, widths2, periodic2, restriction2, prolongation2, first2,
+    irregular, reaction, sums,
+):  # fmt: skip
     """u <- S(source + P correction), coarse <- R(f - A u), sums[b] += (‖f - A u‖², ‖u‖²) of the slab.
 
     batch, slab: (from, to) of right-hand sides and planes. width: rows in a strip. start: `ZERO`, ... steps: (S,), ω of
     each. restrict: whether the residual is computed. source, u, f: (B, n0, n1, n2), source may be u; above, below:
-    (B, halo, n1, n2) of source; correction, coarse: (B, m0, m1, m2). edges, widths: see `pde.kernels.plan`; irregular:
-    points of axis 2.
+    (B, S + 2, n1, n2) of source; correction, coarse: (B, m0, m1, m2). The rest: see `pde.kernels.plan`.
     """
     n0, n1, n2 = f.shape[1], f.shape[2], f.shape[3]
     m0, m1, m2 = coarse.shape[1], coarse.shape[2], coarse.shape[3]
+    points, coarse_points = (n0, n1, n2), (m0, m1, m2)
     r0, r1 = slab
     n_steps = steps.size
     last = n_steps + 1 if restrict else n_steps
-    halo = above.shape[1]
-    coarsened0, coarsened1 = restriction0.shape[1] > 0, restriction1.shape[1] > 0
-    coarsened2 = restriction2.shape[1] > 0
+    halo = n_steps + 2
     flat_source, flat_u, flat_f = source.reshape(-1), u.reshape(-1), f.reshape(-1)
     flat_above, flat_below = above.reshape(-1), below.reshape(-1)
     flat_e, flat_coarse = correction.reshape(-1), coarse.reshape(-1)
-    zero, one = f.dtype.type(0), f.dtype.type(1)
+    coarsened1 = restriction1.shape[1] > 0
+    to_points = prolongation2[0], prolongation2[1], prolongation2[2], prolongation2[3]  # in a loop, slices cost
+    to_coarse = restriction2[0], restriction2[1], restriction2[2]
     beside = edges2[n2 // 2]  # where a point of a row is regular
+    one = f.dtype.type(1)
 
-    # rows of the strips' source, and of the loop over the last of them
+    # rows that are read, those of a strip, and the last one of the wavefront
     low, high = (-halo, n1 + halo) if periodic1 else (0, n1)
-    finish = high if periodic1 else n1 + n_steps + 1
-    strips = max(1, -(-(high - low) // width))
+    strips = -(-(high - low) // width)
     width = -(-(high - low) // strips)
     strips = -(-(high - low) // width)
-    tallest = width + n_steps + 3
-    first, end = (r0 - halo, r1 + halo) if periodic0 else (max(r0 - halo, 0), r1 + halo)
+    finish = high if periodic1 else n1 + n_steps + 1
+    first, end = (r0 - halo if periodic0 else max(r0 - halo, 0)), r1 + halo
 
-    # a row of zeros, one of the correction, one of the residual, three restricted ones; then the ring of each step
-    pitch = (n2 + 7) // 8 * 8 + 2 * PAD
-    ring = 6 * pitch
-    stages = np.zeros(ring + (n_steps + 1) * (2 * tallest + 2) * pitch, f.dtype)
-    row_0, row_e, row_r, row_h = PAD, pitch + PAD, 2 * pitch + PAD, 3 * pitch + PAD
-    kept = np.zeros((end - first) * (n_steps + 2) * 2 * pitch if strips > 1 else 0, f.dtype)
-    rim = min(halo, n1)
+    # a row of zeros, two for what is needed at once, two of the correction, three of the residual, a ring for each step
+    pitch = (n2 + PAD - 1) // PAD * PAD + 2 * PAD
+    size = 2 * (width + n_steps + 3) + BLOCK + 1  # rows of a ring
+    stages = np.zeros((8 + (n_steps + 1) * size) * pitch + 3 * PAD, f.dtype)
+    row_0 = PAD + (64 - stages.ctypes.data % 64) % 64 // stages.itemsize  # vectors begin where cache lines do
+    row_v, row_e, row_r, ring = row_0 + pitch, row_0 + 3 * pitch, row_0 + 5 * pitch, row_0 + 8 * pitch
+    held = np.full(2, -1)  # the coarse rows in row_e
+    kept = np.zeros((end - first) * 2 * (n_steps + 2) * pitch if strips > 1 else 0, f.dtype)
+    rim = min(halo, n1)  # rows of a plane that are read once more at the other end
     head = np.zeros((r1 - r0 if strips > 1 else 1) * rim * n2 if periodic1 else 0, f.dtype)
 
     for b in range(batch[0], batch[1]):
@@ -79,192 +79,147 @@ def sweep(
             c0 = low + strip * width
             c1 = c0 + width if strip < strips - 1 else finish
             height = c1 - c0 + 2
-            size = 2 * height + 2  # rows in the ring of a step
             for t in range(first, end):
+                held[:] = -1
                 if strip > 0:
                     for s in range(last + 1):
-                        at = ((t - first) * (n_steps + 2) + s) * 2 * pitch
                         for k in range(2):
-                            if s <= n_steps:
-                                to = ring + (s * size + _slot((t - s) * height % size + k, size)) * pitch
-                            else:
-                                to = row_h - PAD + (c0 - s - 2 + k) % 3 * pitch
-                            rows.copy(stages, uintp(to), kept, uintp(at + k * pitch), uintp(pitch))
+                            row = ring + (s * size + _slot((t - s) * height % size + k, size)) * pitch
+                            if s > n_steps:
+                                row = row_r + (c0 - s - 2 + k) % 3 * pitch
+                            at = (((t - first) * (n_steps + 2) + s) * 2 + k) * pitch
+                            rows.copy(stages, row - PAD, kept, at, pitch)
 
                 for y0 in range(c0, c1, BLOCK):
-                    y1 = min(y0 + BLOCK, c1)
                     for s in range(last + 1):
                         i = t - s
                         reach = halo - s
-                        if i < r0 - reach or i >= r1 + reach:
+                        if i < r0 - reach or i >= r1 + reach or (not periodic0 and (i < 0 or i >= n0)):
                             continue
-                        if not periodic0 and (i < 0 or i >= n0):
-                            continue
-                        begin = max(y0 - s, -reach if periodic1 else 0)
-                        stop = min(y1 - s, n1 + reach if periodic1 else n1)
                         own = r0 <= i < r1
-                        j0 = i % n0
-                        to = ring + (s * size) * pitch + PAD
-                        place = i * height % size + s + 2 - c0  # of row y in its ring: place + y
-
+                        x0 = i % n0
+                        begin = max(y0 - s, -reach if periodic1 else 0)
+                        stop = min(min(y0 + BLOCK, c1) - s, n1 + reach if periodic1 else n1)
+                        # row y of the plane is in place to + y of the ring
+                        results = ring + s * size * pitch
+                        to = i * height % size + s + 2 - c0
                         if s == 0:
                             if start == ZERO:
                                 continue
-                            if start == CORRECTED:
-                                near0, far0, a0, b0 = _between(i, j0, m0, periodic0, prolongation0)
+                            near0, far0, a0, b0 = _between(i, x0, m0, periodic0, prolongation0)
+                            near0, far0 = (b * m0 + near0) * m1 * m2, (b * m0 + far0) * m1 * m2
                             for y in range(begin, stop):
-                                j1 = y % n1
-                                row = to + _slot(place + y, size) * pitch
-                                if not own:
-                                    values = flat_above if i < r0 else flat_below
-                                    at = ((b * halo + (i - r0 + halo if i < r0 else i - r1)) * n1 + j1) * n2
+                                x1 = y % n1
+                                row = results + _slot(to + y, size) * pitch
+                                edge = ((i - r0 if strips > 1 else 0) * rim + x1) * n2
+                                if i < r0:
+                                    values, at = flat_above, ((b * halo + i - r0 + halo) * n1 + x1) * n2
+                                elif i >= r1:
+                                    values, at = flat_below, ((b * halo + i - r1) * n1 + x1) * n2
                                 elif y >= n1:
-                                    values = head
-                                    at = ((i - r0 if strips > 1 else 0) * rim + j1) * n2
+                                    values, at = head, edge
                                 else:
-                                    values = flat_source
-                                    at = ((b * n0 + i) * n1 + j1) * n2
+                                    values, at = flat_source, ((b * n0 + i) * n1 + x1) * n2
                                     if periodic1 and 0 <= y < rim:
-                                        save = ((i - r0 if strips > 1 else 0) * rim + y) * n2
-                                        rows.copy(head, uintp(save), values, uintp(at), uintp(n2))
+                                        rows.copy(head, edge, values, at, n2)
                                 if start == CORRECTED:
-                                    near1, far1, a1, b1 = _between(y, j1, m1, periodic1, prolongation1)
-                                    _corrected(stages, row, row_e, values, at, flat_e,
-                                               ((b * m0 + near0) * m1 + near1) * m2, ((b * m0 + near0) * m1 + far1) * m2,
-                                               ((b * m0 + far0) * m1 + near1) * m2, ((b * m0 + far0) * m1 + far1) * m2,
-                                               n2, m2, a0 * a1, a0 * b1, b0 * a1, b0 * b1, periodic2, prolongation2)  # fmt: skip
+                                    near1, far1, a1, b1 = _between(y, x1, m1, periodic1, prolongation1)
+                                    near = _line(near1, far1, held, stages, row_e, row_v, pitch, flat_e, near0, far0,
+                                                 n2, m2, a0, b0, periodic2, to_points)  # fmt: skip
+                                    far = _line(far1, near1, held, stages, row_e, row_v, pitch, flat_e, near0, far0,
+                                                n2, m2, a0, b0, periodic2, to_points)  # fmt: skip
+                                    rows.corrected(stages, row, values, at, stages, near,
+                                                   far, n2, a1, b1)  # fmt: skip
                                 else:
-                                    rows.copy(stages, uintp(row), values, uintp(at), uintp(n2))
+                                    rows.copy(stages, row, values, at, n2)
                                 if periodic2:
                                     stages[row - 1], stages[row + n2] = stages[row + n2 - 1], stages[row]
                                 if n_steps == 0 and start == CORRECTED and own and 0 <= y < n1:
-                                    solution2 += rows.copy_squared(flat_u, uintp(((b * n0 + i) * n1 + y) * n2), stages,
-                                                                   uintp(row), uintp(n2))  # fmt: skip
+                                    solution2 += rows.copy_squared(flat_u, at, stages, row, n2)
                             continue
 
-                        # the three planes that are read, and the edges to them
-                        here = ring + ((s - 1) * size) * pitch + PAD
-                        seat = i * height % size + s + 1 - c0
-                        no_before, no_after = not periodic0 and i == 0, not periodic0 and i == n0 - 1
-                        up, down, w0 = edges0[j0], edges0[j0 + 1], widths0[j0]
+                        operands = ring + (s - 1) * size * pitch
+                        at_operand = i * height % size + s + 1 - c0
+                        up, down, w0 = edges0[x0], edges0[x0 + 1], widths0[x0]
                         omega = steps[s - 1] if s <= n_steps else one
                         for y in range(begin, stop):
-                            j1 = y % n1
-                            w1 = widths1[j1]
-                            above0, below0, above1, below1 = w1 * up, w1 * down, w0 * edges1[j1], w0 * edges1[j1 + 1]
-                            w = w0 * w1
-                            diagonal = (above0 + below0) + (above1 + below1) + w * (beside + beside + reaction)
-                            q = _slot(seat + y, size)
-                            mid = here + q * pitch
-                            before = row_0 if no_before else here + _slot(q + size - height, size) * pitch
-                            after = row_0 if no_after else here + _slot(q + height, size) * pitch
-                            north = row_0 if y == 0 and not periodic1 else here + _slot(q + size - 1, size) * pitch
-                            south = row_0 if y == n1 - 1 and not periodic1 else here + _slot(q + 1, size) * pitch
-                            at = ((b * n0 + j0) * n1 + j1) * n2
+                            x1 = y % n1
+                            at = ((b * n0 + x0) * n1 + x1) * n2
+                            w1 = widths1[x1]
+                            a, c, d, e, w = w1 * up, w1 * down, w0 * edges1[x1], w0 * edges1[x1 + 1], w0 * w1
+                            diagonal = (a + c) + (d + e) + w * (beside + beside + reaction)
+                            k = _slot(at_operand + y, size)
+                            mid = operands + k * pitch
+                            before = operands + _slot(k + size - height, size) * pitch
+                            after = operands + _slot(k + height, size) * pitch
+                            north = operands + _slot(k + size - 1, size) * pitch
+                            south = operands + _slot(k + 1, size) * pitch
+                            if not periodic0:
+                                before, after = row_0 if i == 0 else before, row_0 if i == n0 - 1 else after
+                            if not periodic1:
+                                north, south = row_0 if y == 0 else north, row_0 if y == n1 - 1 else south
                             if s <= n_steps:
-                                row = to + _slot(place + y, size) * pitch
+                                row = results + _slot(to + y, size) * pitch
                                 if s == 1 and start == ZERO:
-                                    rows.scaled(stages, uintp(row), flat_f, uintp(at), uintp(n2), omega / diagonal)
+                                    rows.scaled(stages, row, flat_f, at, n2, omega / diagonal)
                                 else:
-                                    rows.relax6(stages, uintp(row), uintp(before), uintp(after), uintp(north), uintp(mid),
-                                                uintp(south), flat_f, uintp(at), uintp(n2), one - omega, omega / diagonal,
-                                                above0, below0, above1, below1, w * beside)  # fmt: skip
+                                    rows.relax6(stages, row, before, after, north, mid, south, flat_f, at, n2,
+                                                one - omega, omega / diagonal, a, c, d, e, w * beside)  # fmt: skip
                                 for x in irregular:
-                                    d, r = _irregular(stages, before + x, after + x, north + x, mid + x, south + x,
-                                                      flat_f[at + x], above0, below0, above1, below1, w, edges2[x],
-                                                      edges2[x + 1], widths2[x], reaction)  # fmt: skip
-                                    stages[row + x] = stages[mid + x] + omega * r / d
+                                    D, r = _irregular(stages, before + x, after + x, north + x, mid + x, south + x,
+                                                      flat_f[at + x], a, c, d, e, w, edges2[x], edges2[x + 1],
+                                                      widths2[x], reaction)  # fmt: skip
+                                    stages[row + x] = stages[mid + x] + omega * r / D
                                 if periodic2:
                                     stages[row - 1], stages[row + n2] = stages[row + n2 - 1], stages[row]
                                 if s == n_steps and own and 0 <= y < n1:
-                                    solution2 += rows.copy_squared(flat_u, uintp(at), stages, uintp(row), uintp(n2))
+                                    solution2 += rows.copy_squared(flat_u, at, stages, row, n2)
                                 continue
 
-                            h = row_h + y % 3 * pitch
-                            row = row_r if coarsened2 else h
-                            total = rows.defect6(stages, uintp(row), uintp(before), uintp(after), uintp(north), uintp(mid),
-                                                 uintp(south), flat_f, uintp(at), uintp(n2), diagonal, above0, below0, above1,
-                                                 below1, w * beside)  # fmt: skip
+                            row = row_r + y % 3 * pitch
+                            total = rows.defect6(stages, row, before, after, north,
+                                                 mid, south, flat_f, at, n2, diagonal,
+                                                 a, c, d, e, w * beside)  # fmt: skip
                             for x in irregular:
-                                total -= np.float64(stages[row + x]) ** 2
-                                _, stages[row + x] = _irregular(stages, before + x, after + x, north + x, mid + x, south + x,
-                                                                flat_f[at + x], above0, below0, above1, below1, w,
-                                                                edges2[x], edges2[x + 1], widths2[x], reaction)  # fmt: skip
-                                total += np.float64(stages[row + x]) ** 2
+                                _, r = _irregular(stages, before + x, after + x, north + x, mid + x, south + x,
+                                                  flat_f[at + x], a, c, d, e, w, edges2[x], edges2[x + 1],
+                                                  widths2[x], reaction)  # fmt: skip
+                                stages[row + x] = r
                             if own and 0 <= y < n1:
-                                residual2 += total
-                            if coarsened2:
-                                if periodic2:
-                                    stages[row - 1], stages[row + n2] = stages[row + n2 - 1], stages[row]
-                                rows.gather(stages, uintp(h), stages, uintp(row_r + first2), uintp(m2), restriction2[0],
-                                            restriction2[1], restriction2[2], uintp(0))  # fmt: skip
-                            # the rows around which three restricted ones are there now
-                            for middle in range(y - 1, y + (1 if y == n1 - 1 and not periodic1 else 0)) if coarsened1 else range(y, y + 1):
-                                if middle < 0 or middle >= n1:
-                                    continue
-                                if coarsened1:
-                                    l = (middle - first1) // 2
-                                    if (middle - first1) % 2 != 0 or l < 0 or l >= m1:
-                                        continue
-                                    weights1 = restriction1[0, l], restriction1[1, l], restriction1[2, l]
-                                else:
-                                    l = middle
-                                    weights1 = zero, one, zero
-                                row0 = row_0 if middle == 0 and not periodic1 else row_h + (middle - 1) % 3 * pitch
-                                row1 = row_h + middle % 3 * pitch
-                                row2 = row_0 if middle == n1 - 1 and not periodic1 else row_h + (middle + 1) % 3 * pitch
-                                if not coarsened1:
-                                    row0 = row2 = row1
-                                for d in range(-1, 2):
-                                    centre = i - d
-                                    if centre < r0 or centre >= r1:
-                                        continue
-                                    if coarsened0:
-                                        k = (centre - first0) // 2
-                                        if (centre - first0) % 2 != 0 or k < 0 or k >= m0:
-                                            continue
-                                        weight = restriction0[d + 1, k]
-                                    elif d != 0:
-                                        continue
-                                    else:
-                                        k, weight = i, one
-                                    place_c = ((b * m0 + k) * m1 + l) * m2
-                                    fresh = d == -1 or not coarsened0 or (d == 0 and centre == 0 and not periodic0)
-                                    if fresh:
-                                        rows.sum3(flat_coarse, uintp(place_c), stages, uintp(row0), uintp(row1), uintp(row2),
-                                                  uintp(m2), weight * weights1[0], weight * weights1[1],
-                                                  weight * weights1[2])  # fmt: skip
-                                    else:
-                                        rows.add3(flat_coarse, uintp(place_c), stages, uintp(row0), uintp(row1), uintp(row2),
-                                                  uintp(m2), weight * weights1[0], weight * weights1[1],
-                                                  weight * weights1[2])  # fmt: skip
+                                # the sum on the way holds what is mended since: too much to be taken away again
+                                residual2 += total if irregular.size == 0 else rows.squares(stages, row, n2)
+                            # rows that have their neighbours now: the one before, where they are needed
+                            ready = y + 1 if not coarsened1 or (y == n1 - 1 and not periodic1) else y
+                            for middle in range(y - 1 if coarsened1 else y, ready):
+                                _restrict(middle, i, b, flat_coarse, stages, row_0, row_v, row_r, pitch, slab, points,
+                                          coarse_points, restriction0, first0, periodic0, restriction1, first1,
+                                          periodic1, to_coarse, first2, periodic2)  # fmt: skip
 
                 if strip < strips - 1:
                     for s in range(last + 1):
-                        at = ((t - first) * (n_steps + 2) + s) * 2 * pitch
                         for k in range(2):
-                            if s <= n_steps:
-                                row = ring + (s * size + _slot((t - s) * height % size + height - 2 + k, size)) * pitch
-                            else:
-                                row = row_h - PAD + (c1 - s - 2 + k) % 3 * pitch
-                            rows.copy(kept, uintp(at + k * pitch), stages, uintp(row), uintp(pitch))
+                            row = ring + (s * size + _slot((t - s) * height % size + height - 2 + k, size)) * pitch
+                            if s > n_steps:
+                                row = row_r + (c1 - s - 2 + k) % 3 * pitch
+                            at = (((t - first) * (n_steps + 2) + s) * 2 + k) * pitch
+                            rows.copy(kept, at, stages, row - PAD, pitch)
         sums[b, 0] += residual2
         sums[b, 1] += solution2
 
 
 @numba.njit(**rows.ROW)
 def _slot(k, size):
-    """k, from 0 to 2 size - 1, modulo size."""
+    """k modulo size, of k below 2 size."""
     return k - size if k >= size else k
 
 
 @numba.njit(**rows.ROW)
-def _between(i, j, m, periodic, prolongation):
-    """The two coarse points around point j = i % n, and their shares in it."""
+def _between(i, x, m, periodic, prolongation):
+    """The two coarse points around point x = i % n, and their shares in it."""
     if prolongation.shape[1] == 0:
-        return j, j, prolongation.dtype.type(1), prolongation.dtype.type(0)
-    pair = j // 2
-    if j % 2 == 0:
+        return x, x, prolongation.dtype.type(1), prolongation.dtype.type(0)
+    pair = x // 2
+    if x % 2 == 0:
         near, far, a, b = pair - 1, pair, prolongation[0, pair], prolongation[1, pair]
     else:
         near, far, a, b = pair, pair + 1, prolongation[2, pair], prolongation[3, pair]
@@ -274,28 +229,77 @@ def _between(i, j, m, periodic, prolongation):
 
 
 @numba.njit(**rows.ROW)
-def _corrected(y, to, row_e, x, at, e, first, second, third, fourth, n, m, a, b, c, d, periodic, prolongation):
-    """y = x + P e on one row: from four coarse rows one, and from that the points."""
-    rows.sum4(y, uintp(row_e), e, uintp(first), uintp(second), uintp(third), uintp(fourth), uintp(m), a, b, c, d)
-    if prolongation.shape[1] == 0:
-        for j in range(n):
-            y[to + j] = x[at + j] + y[row_e + j]
-        return
-    if periodic:
-        y[row_e - 1], y[row_e + m] = y[row_e + m - 1], y[row_e]
-    pairs = n // 2
-    rows.corrected_pairs(y, uintp(to), x, uintp(at), y, uintp(row_e), uintp(pairs), prolongation[0], prolongation[1],
-                         prolongation[2], prolongation[3], uintp(0))  # fmt: skip
-    if n % 2 == 1:
-        j = uintp(row_e + pairs)
-        y[to + n - 1] = x[at + n - 1] + prolongation[0, pairs] * y[j - uintp(1)] + prolongation[1, pairs] * y[j]
+def _line(k, other, held, y, row_e, row_v, pitch, e, near, far, n, m, a, b, periodic, to_points):
+    """Where coarse row k is, prolonged along axes 0 and 2: made if it is not held, and then not in place of `other`."""
+    place = 0 if held[0] == k or (held[1] != k and held[0] != other) else 1
+    to = row_e + place * pitch
+    if held[place] == k:
+        return to
+    held[place] = k
+    before, even, odd, after = to_points
+    row = row_v if len(even) > 0 else to
+    rows.sum2(y, row, e, near + k * m, far + k * m, m, a, b)
+    if len(even) > 0:
+        y[row - 1], y[row + m] = 0, 0
+        if periodic:
+            y[row - 1], y[row + m] = y[row + m - 1], y[row]
+        rows.pairs(y, to, y, row, n // 2, before, even, odd, after, 0)
+        if n % 2 == 1:
+            g = n // 2
+            y[to + n - 1] = before[g] * y[row + g - 1] + even[g] * y[row + g]
+    return to
 
 
 @numba.njit(**rows.ROW)
-def _irregular(x, before, after, north, mid, south, f, above0, below0, above1, below1, w, left, right, width, reaction):
+def _restrict(
+    y, i, b, coarse, x, row_0, row_v, row_r, pitch, slab, points, coarse_points,
+    restriction0, first0, periodic0, restriction1, first1, periodic1, to_coarse, first2, periodic2,
+):  # fmt: skip
+    """The share of the residual's rows around row y of plane i in coarse planes, if that row is kept."""
+    (_, n1, n2), (m0, m1, m2) = points, coarse_points
+    low, mid, high = to_coarse
+    coarsened1 = restriction1.shape[1] > 0
+    line = (y - first1) // 2 if coarsened1 else y
+    if y < 0 or y >= n1 or (coarsened1 and ((y - first1) % 2 == 1 or line < 0 or line >= m1)):
+        return
+    row = row_r + y % 3 * pitch
+    ready = False
+    for d in range(-1, 2):  # plane i lies before, in or after a plane that is kept
+        centre = i - d
+        weight, new = coarse.dtype.type(1), True
+        if restriction0.shape[1] > 0:
+            k = (centre - first0) // 2
+            if (centre - first0) % 2 == 1 or k < 0 or k >= m0:
+                continue
+            weight, new = restriction0[d + 1, k], d == -1 or (d == 0 and i == 0 and not periodic0)
+        else:
+            k = centre
+        if centre < slab[0] or centre >= slab[1] or (restriction0.shape[1] == 0 and d != 0):
+            continue
+        if not ready and coarsened1:
+            north = row_0 if y == 0 and not periodic1 else row_r + (y - 1) % 3 * pitch
+            south = row_0 if y == n1 - 1 and not periodic1 else row_r + (y + 1) % 3 * pitch
+            rows.sum3(x, row_v, x, north, row, south, n2, restriction1[0, line],
+                      restriction1[1, line], restriction1[2, line])  # fmt: skip
+            row = row_v
+        if not ready and len(mid) > 0:
+            x[row - 1], x[row + n2] = 0, 0
+            if periodic2:
+                x[row - 1], x[row + n2] = x[row + n2 - 1], x[row]
+            rows.gather(x, row_v + pitch, x, row + first2, m2, low, mid, high, 0)
+            row = row_v + pitch
+        ready = True
+        to = ((b * m0 + k) * m1 + line) * m2
+        if new:
+            rows.scaled(coarse, to, x, row, m2, weight)
+        else:
+            rows.add_scaled(coarse, to, x, row, m2, weight)
+
+
+@numba.njit(**rows.ROW)
+def _irregular(x, before, after, north, mid, south, f, a, c, d, e, w, left, right, width, reaction):
     """Diagonal and residual of one point."""
     u = x[mid]
-    flux = above0 * (u - x[before]) + below0 * (u - x[after]) + above1 * (u - x[north]) + below1 * (u - x[south])
+    flux = a * (u - x[before]) + c * (u - x[after]) + d * (u - x[north]) + e * (u - x[south])
     flux = width * flux + w * (left * (u - x[mid - 1]) + right * (u - x[mid + 1]))
-    c = w * width * reaction
-    return width * ((above0 + below0) + (above1 + below1)) + w * (left + right) + c, f - flux - c * u
+    return width * ((a + c) + (d + e) + w * reaction) + w * (left + right), f - flux - w * width * reaction * u

@@ -50,13 +50,13 @@ def test_boundary_is_the_targets(target, mask):
 def test_a_source_of_the_same_gradient_changes_nothing(target, mask, offset):
     picture, solution = clone(target, target + offset, mask, ~mask, rtol=1e-12)
     assert solution.result.ok
-    torch.testing.assert_close(picture, target, rtol=0, atol=1e-11)
+    torch.testing.assert_close(picture, target, rtol=0, atol=2e-11)
 
 
 def test_source_everywhere_with_the_targets_frame_is_the_source(target):
     source = target + 0.25  # so v is the source's gradient, and the frame decides the constant
     picture, _ = clone(target, source, everywhere(), nowhere(), rtol=1e-12)
-    torch.testing.assert_close(picture, source - 0.25, rtol=0, atol=1e-11)
+    torch.testing.assert_close(picture, source - 0.25, rtol=0, atol=2e-11)
 
 
 def test_the_laplacian_is_the_sources_inside_and_the_targets_outside(target, mask):

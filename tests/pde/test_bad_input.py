@@ -100,7 +100,12 @@ CASES = [
     ("pre", ">= 0", lambda: pde.multigrid(P, pre=-1)),
     ("post", ">= 0", lambda: pde.multigrid(P, post=1.5)),
     ("scheme", "one of auto, correction, fas", lambda: pde.multigrid(P, scheme="fast")),
-    ("level", "not available yet", lambda: pde.multigrid(P, level="fused")),
+    ("level", "what kernels exist for", lambda: pde.multigrid(pde.Poisson((15,)), level="fused")),
+    ("level", "what kernels exist for", lambda: pde.multigrid(P, level="fused", smoother="redblack")),
+    ("level", "what kernels exist for", lambda: pde.multigrid(P, level="fused", smoother=[1 + 1j, 1 - 1j])),
+    ("level", "what kernels exist for", lambda: pde.multigrid(P, level="fused", scheme="fas")),
+    ("level", "what kernels exist for", lambda: pde.multigrid(pde.Poisson((15, 15), order=4), level="fused")),
+    ("level", "one of", lambda: pde.multigrid(P, level="fast")),
     ("level", "one of auto, composed", lambda: pde.multigrid(P, level="fastest")),
     ("coarsest", ">= 1", lambda: pde.multigrid(P, coarsest=-1)),
     # solve

@@ -21,14 +21,14 @@ def interpolation(n):
     return np.kron(line, line)
 
 
-def cubic(n):
-    """Cubic, (n², m²): Lagrange's polynomial through the four nearest nodes, boundary included."""
+def lagrange(n, points=6):
+    """(n², m²): Lagrange's polynomial through the nearest nodes, boundary included."""
     m = (n - 1) // 2
     coarse = np.arange(m + 2) * 2  # the nodes, boundary included, in fine spacings
     line = np.zeros((n, m + 2))
     for i in range(1, n + 1):
-        first = min(max((i - 1) // 2 - 1, 0), max(m - 2, 0))
-        nodes = range(first, min(first + 4, m + 2))
+        first = min(max((i - 1) // 2 - points // 2 + 1, 0), max(m + 2 - points, 0))
+        nodes = range(first, min(first + points, m + 2))
         for j in nodes:
             line[i - 1, j] = np.prod([(i - coarse[k]) / (coarse[j] - coarse[k]) for k in nodes if k != j])
     line = line[:, 1:-1]
@@ -45,7 +45,7 @@ class Multigrid:
         self.A = [laplacian(n) for n in self.sizes]
         self.P = [interpolation(n) for n in self.sizes[:-1]]
         self.R = [P.T / 4 for P in self.P]
-        self.cubic = [cubic(n) for n in self.sizes[:-1]]
+        self.lagrange = [lagrange(n) for n in self.sizes[:-1]]
         self.roots = [np.linalg.eigvalsh(A)[-1] * np.asarray(roots) for A in self.A]
 
     def smooth(self, level, u, f):
@@ -64,9 +64,19 @@ class Multigrid:
         return self.smooth(level, u + self.P[level] @ e, f)
 
     def fmg(self, f, cycles, level=0):
+        return self.nested(f, cycles, level)[-1]
+
+    def nested(self, f, cycles, level):
+        """The solutions of the level and all below, coarsest first."""
         if level == len(self.A) - 1:
-            return np.linalg.solve(self.A[level], f)
-        u = self.cubic[level] @ self.fmg(self.R[level] @ f, cycles, level + 1)
+            return [np.linalg.solve(self.A[level], f)]
+        below = self.nested(self.R[level] @ f, cycles, level + 1)
+        best = below[-1]
+        if len(below) > 1:  # u_h = u_2h + (u_2h - u_4h) / 4, up to the fourth power of h
+            n = self.sizes[level + 1]
+            taken = best.reshape(n, n)[1::2, 1::2].ravel()
+            best = best + self.lagrange[level + 1] @ (taken - below[-2]) / 4
+        u = self.lagrange[level] @ best
         for _ in range(cycles):
             u = self.cycle("V", level, u, f)
-        return u
+        return [*below, u]

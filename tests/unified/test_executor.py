@@ -83,7 +83,7 @@ def test_full_approximation_scheme_in_numbers():
     coarse = Level(Times(11.0))
     state = State(torch.tensor([1.0]), torch.tensor([4.0]))
     below = fine.down(state, coarse)
-    assert [float(x) for x in below] == [5, 3 * (4 - 2) + 11 * 5, 5]
+    assert [float(x) for x in below[:3]] == [5, 3 * (4 - 2) + 11 * 5, 5]
     after = fine.up(state, below._replace(u=below.u + 1))
     assert [float(after.u), float(after.f), after.u0] == [8, 4, None]
     assert float(fine.interpolate(state, below).u) == 35

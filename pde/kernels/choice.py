@@ -1,0 +1,62 @@
+"""Whether levels are fused, and which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch._C._functorch import is_functorch_wrapped_tensor  # type: ignore[attr-defined]
+from torch.autograd import forward_ad
+
+from unified.errors import ArgumentError
+from unified.multigrid import AbstractLevel, Level
+
+if TYPE_CHECKING:
+    from ..coarsening import Grid
+    from ..problems import Poisson
+
+LEAST = 2**17  # points from which on compiling, or loading what was compiled, pays
+
+
+def wanted(problem: Poisson, level: str) -> bool:
+    """Whether levels are to be fused: where they exist, and it pays or is asked for."""
+    return level == "fused" or (level == "auto" and problem.unknowns >= LEAST and _reason(problem) is None)
+
+
+def fused(problem: Poisson, grids: Sequence[Grid], levels: Sequence[Level], forced: bool) -> list[AbstractLevel]:
+    """The levels, fused where they can be: all but the coarsest, down to the first that cannot.
+
+    forced: an error where the finest one cannot, and small ones too.
+    """
+    reason = _reason(problem)
+    if reason is None and (forced or problem.unknowns >= LEAST):
+        from .build import build
+
+        out, reason = build(problem, grids, levels)
+    elif not forced:
+        return list(levels)
+    if forced and reason is not None:
+        do = 'use level="auto" or "composed"'
+        raise ArgumentError("level", got=f'"fused", with {reason}', expected="what kernels exist for", do=do)
+    return list(levels) if reason is not None else out
+
+
+def quick(*tensors: torch.Tensor) -> bool:
+    """Whether tensors are plain arrays on the CPU, large enough for kernels of their own, and need no derivatives."""
+    plain = all(x.device.type == "cpu" and not is_functorch_wrapped_tensor(x) for x in tensors)
+    graph = forward_ad._current_level >= 0 or (torch.is_grad_enabled() and any(x.requires_grad for x in tensors))
+    return plain and not graph and max(x.numel() for x in tensors) >= LEAST
+
+
+def _reason(problem: Poisson) -> str | None:
+    """Why a problem has no fused levels, if it has none."""
+    if problem.ndim == 1:
+        return "one dimension"
+    if problem.g is not None:
+        return "a nonlinear problem"
+    if problem.order != 2:
+        return "a discretisation of order 4"
+    if cast(torch.device, problem.device).type != "cpu":
+        return f"the device {problem.device}"
+    return None

@@ -1,0 +1,228 @@
+"""Fused levels: equal to composed ones, op by op and program by program; and what is around them."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+import pde
+from pde.kernels import LEAST
+from pde.kernels.level import FusedLevel
+from pde.turning import head
+from unified.multigrid import Level, State
+from unified.program import cycle, fmg
+
+D, N, P = "dirichlet", "neumann", "periodic"
+PROBLEMS = {
+    "square": ((63, 63), D, (1.0, 1.0), 0.0),
+    "mixed": ((70, 51), [(D, N), P], (1.0, 1.2), 1.0),
+    "odd periodic": ((45, 33), P, (1.0, 1.2), 1.0),
+    "neumann": ((33, 64), N, (1.0, 0.8), 2.0),
+    "stretched": ((63, 40), D, (1.0, 50.0), 0.0),
+    "cube": ((15, 15, 15), D, (1.0, 1.0, 1.0), 0.0),
+    "box": ((12, 17, 14), [N, P, (D, N)], (1.0, 1.1, 0.9), 1.0),
+}
+PROGRAMS = {"V": "V", "W": "W", "F": "F", "fmg": lambda n: fmg(n, cycles=2), "two": lambda n: 2 * cycle("V", n)}
+OPS = [
+    ("pre",),
+    ("down",),
+    ("up",),
+    ("post",),
+    ("interpolate",),
+    ("pre", "down"),
+    ("up", "post"),
+    ("up", "post", "pre", "down"),
+    ("interpolate", "pre", "down"),
+    ("post", "post"),
+]
+
+
+def problem_of(name, dtype=torch.float64):
+    shape, bc, a, c = PROBLEMS[name]
+    return pde.Poisson(shape, bc=bc, a=a, c=c, dtype=dtype)
+
+
+def both(problem, *args, **options):
+    return [pde.multigrid(problem, *args, level=level, coarsest=64, **options) for level in ("composed", "fused")]
+
+
+def close(x, y, tol=1e-11):
+    assert (x is None) == (y is None)
+    if x is not None:
+        assert (x - y).abs().max() <= tol * x.abs().max()
+
+
+@pytest.mark.parametrize("kinds", OPS, ids="-".join)
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_ops_equal_the_composed_level(name, kinds):
+    """On random states, of a batch, from zero and from a given u, which is not written to."""
+    problem = problem_of(name)
+    composed, fused = (mg.levels for mg in both(problem, degree=3, pre=1, post=2))
+    assert isinstance(fused[0], FusedLevel)
+    f = torch.randn(3, 1, *problem.shape, dtype=torch.float64)
+    e = torch.randn(3, 1, *composed[1].A.shape, dtype=torch.float64)
+    for u in (None, torch.randn_like(f)):
+        before = None if u is None else u.clone()
+        states = [levels[0].run(kinds, State(u, f), State(e, e), levels[1]) for levels in (composed, fused)]
+        for x, y in itertools.pairwise(states):
+            close(x[0].u, y[0].u)
+            if "down" in kinds:
+                close(x[1].f, y[1].f)
+        assert before is None or torch.equal(u, before)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_programs_equal_the_composed_levels(name, program):
+    problem = problem_of(name)
+    composed, fused = both(problem, PROGRAMS[program])
+    f = torch.randn(2, 1, *problem.shape, dtype=torch.float64)
+    u = composed(f)
+    close(u, fused(f))
+    close(u, fused(f))  # arrays that are used again hold nothing from before
+    if not composed.nested:
+        start = torch.randn_like(f)
+        close(composed(f, start), fused(f, start))
+
+
+def test_float32():
+    problem = problem_of("mixed", torch.float32)
+    composed, fused = both(problem)
+    f = torch.randn(2, 1, *problem.shape)
+    assert fused(f).dtype == torch.float32
+    close(composed(f), fused(f), 1e-5)
+
+
+@pytest.mark.parametrize("name", ["square", "neumann", "cube"])
+@pytest.mark.parametrize("method", ["fmg", "mg", "pcg"])
+def test_solutions_agree(name, method):
+    problem = problem_of(name)
+    f = torch.randn(2, *problem.shape, dtype=torch.float64)
+    composed, fused = (pde.solve(problem, f, method=method, rtol=1e-11, level=x) for x in ("composed", "fused"))
+    assert composed.result.ok
+    assert fused.result.ok
+    assert (composed.level, fused.level) == ("composed", "fused")
+    close(composed.u, fused.u, 1e-9)
+    A, norm = problem.operator(), torch.linalg.vector_norm
+    load = problem.load(f)
+    r = load - A(fused.u[:, None])[:, 0]
+    true = max(norm(x) / norm(y) for x, y in zip(r, load, strict=True))
+    assert fused.residuals[-1] == pytest.approx(float(true), rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["square", "mixed", "neumann", "cube"])
+def test_the_history_is_of_true_residuals(name):
+    problem = problem_of(name)
+    f = torch.randn(problem.shape, dtype=torch.float64)
+    A, norm, seen, load = problem.operator(), torch.linalg.vector_norm, [], problem.load(f)
+
+    def look(it):
+        r = load - A(it.u[None, None])[0, 0]
+        seen.append(float(norm(r) / norm(load)))
+
+    solution = pde.solve(problem, f, level="fused", callback=look, rtol=1e-9)
+    assert solution.residuals == pytest.approx(seen, rel=1e-3)
+
+
+def test_float32_residuals_are_of_float64():
+    problem = problem_of("neumann", torch.float32)
+    f = torch.randn(problem.shape)
+    solution = pde.solve(problem, f, level="fused", rtol=1e-3)
+    load = problem.load(f).double()
+    r = load - problem.operator()(solution.u[None, None].double())[0, 0]
+    true = torch.linalg.vector_norm(r) / torch.linalg.vector_norm(load)
+    assert solution.residuals[-1] == pytest.approx(float(true), rel=1e-4)  # of edges before rounding
+
+
+def test_a_solution_stays_what_it_is():
+    """Neither a later solve nor a start writes to it, though arrays are used again."""
+    problem = problem_of("square")
+    mg = pde.multigrid(problem, level="fused")
+    f, g = torch.randn(2, *problem.shape, dtype=torch.float64)
+    first = pde.solve(problem, f, mg=mg).u
+    kept = first.clone()
+    pde.solve(problem, g, mg=mg)
+    pde.solve(problem, g, mg=mg, u0=first)
+    mg(g[None, None], first[None, None])
+    assert torch.equal(first, kept)
+
+
+def test_a_second_solve_takes_no_new_memory():
+    """Arrays of a megabyte and more come from where those of the last solve went."""
+    problem = pde.Poisson((511, 511))
+    mg = pde.multigrid(problem, level="fused")
+    f = torch.randn(problem.shape, dtype=torch.float64)
+    where = {pde.solve(problem, f, mg=mg).u.data_ptr() for _ in range(3)}
+    assert len(where) == 1
+
+
+def test_extreme_sizes():
+    problem = problem_of("square")
+    f = torch.randn(problem.shape, dtype=torch.float64)
+    u = pde.solve(problem, f, level="fused").u
+    for size in (1e-180, 1e170):
+        scaled = pde.solve(problem, size * f, level="fused")
+        assert scaled.result.ok
+        close(u, scaled.u / size, 1e-10)
+
+
+def test_gradients_through_the_cycle_take_the_composed_level():
+    problem = problem_of("mixed")
+    composed, fused = both(problem)
+    f = torch.randn(1, 1, *problem.shape, dtype=torch.float64, requires_grad=True)
+    (x,) = torch.autograd.grad(composed(f).square().sum(), f)
+    (y,) = torch.autograd.grad(fused(f).square().sum(), f)
+    close(x, y)
+
+
+def test_implicit_gradients_take_the_fused_one():
+    problem = problem_of("mixed")
+    f = torch.randn(problem.shape, dtype=torch.float64, requires_grad=True)
+    gradients = [
+        torch.autograd.grad(pde.solve(problem, f, rtol=1e-11, level=level).u.square().sum(), f)[0]
+        for level in ("composed", "fused")
+    ]
+    close(*gradients, 1e-8)
+
+
+def test_auto_is_fused_from_some_size_on():
+    n = int(np.sqrt(LEAST)) + 1
+    large, small = pde.Poisson((n, n)), pde.Poisson((63, 63))
+    assert pde.multigrid(large).level == "fused"
+    assert pde.multigrid(small).level == "composed"
+    assert pde.multigrid(large, smoother="redblack").level == "composed"
+    assert pde.multigrid(pde.Poisson((n, n), order=4)).level == "composed"
+
+
+def test_the_state_dict_has_no_work_arrays():
+    composed, fused = both(problem_of("square"))
+    fused(torch.randn(1, 1, 63, 63, dtype=torch.float64))
+    assert {key.replace("composed.", "") for key in fused.state_dict()} == set(composed.state_dict())
+
+
+def test_turning_is_a_cycle_cut_elsewhere():
+    assert head(cycle("V", 3)) == cycle("V", 3)[:2]
+    assert head(cycle("V", 1)) is None
+    assert head(fmg(3)) is None
+
+
+def test_the_coarsest_level_stays_composed():
+    _, fused = both(problem_of("square"))
+    kinds = [type(level) for level in fused.levels]
+    assert kinds == [FusedLevel] * (len(kinds) - 1) + [Level]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_products_and_norms(name, dtype):
+    """In float64 for a float32 level too."""
+    problem = problem_of(name)
+    mg = pde.multigrid(problem_of(name, dtype), level="fused")
+    u, f = torch.randn(2, 3, 1, *problem.shape, dtype=torch.float64)
+    A = problem.operator()
+    close(A(u), mg.product(u), 1e-14)
+    norms = mg.measure(u, f)
+    expected = torch.linalg.vector_norm((f - A(u)).flatten(1), dim=1)
+    torch.testing.assert_close(norms.residual, expected, rtol=1e-13, atol=0)
+    torch.testing.assert_close(norms.solution, torch.linalg.vector_norm(u.flatten(1), dim=1), rtol=1e-13, atol=0)
