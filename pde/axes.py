@@ -14,6 +14,7 @@ gaps are then 1/3 to 1 of the nominal spacing, widths 1/2 to 3/2.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -34,15 +35,16 @@ class Axis:
     widths: np.ndarray
     unit: float
 
-    @classmethod
-    def uniform(cls, n: int, h: float, sides: tuple[Side, Side]) -> Axis:
+    @staticmethod
+    @functools.lru_cache(256)  # axes are not written to; those of a square are one, and those of the next solve
+    def uniform(n: int, h: float, sides: tuple[Side, Side]) -> Axis:
         """n points, h apart."""
         gaps, widths = np.full(n + 1, h), np.ones(n)
         for end, side in zip((0, -1), sides, strict=True):
             if side == "neumann":
                 gaps[end] = np.inf
                 widths[end] -= 0.5
-        return cls(sides, gaps, widths, h)
+        return Axis(sides, gaps, widths, h)
 
     @property
     def n(self) -> int:
@@ -99,6 +101,7 @@ class Axis:
         ends = first if self.periodic else (first + last) / 2  # an edge to a side has one point
         return float((sum(inner) + ends) / (self.unit * self.widths.sum()))
 
+    @functools.lru_cache(256)  # noqa: B019 (of so many axes, and no more)
     def coarsen(self) -> Axis | None:
         """Every second point; None for a single one."""
         if self.n == 1:

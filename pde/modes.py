@@ -24,8 +24,8 @@ from unified.errors import ArgumentError
 from unified.multigrid import Level
 from unified.smoother import AbstractSmoother, TensorMap
 
-from .hierarchy import PoissonMultigrid
 from .coarsening import Extrapolation
+from .hierarchy import PoissonMultigrid
 from .operators import Diffusion
 from .smoothers import Masked
 

@@ -53,13 +53,14 @@ class Monitor:
         self.unit = torch.finfo(f.dtype).eps * radius
         with torch.no_grad():
             given = self.f if linear else residual(A, torch.zeros_like(self.f).double(), self.f.double())
-            largest = torch.linalg.vector_norm(given.flatten(1), torch.inf, dim=1).double()
-            moderate = bool(((largest < HUGE) & ((largest > 1 / HUGE) | (largest == 0))).all())
-            self.measure = measure if moderate else None
-            # a unit in which no square overflows or underflows
-            largest = torch.ones_like(largest) if moderate else torch.where(largest == 0, 1, largest)
-            self.scale = largest.reshape(-1, *[1] * (f.ndim - 1))
+            self.scale = torch.ones(len(f), *[1] * (f.ndim - 1), dtype=torch.float64, device=f.device)
             self.size = self._norm(given)
+            moderate = bool(((self.size < HUGE) & (self.size > 1 / HUGE)).all())
+            self.measure = measure if moderate else None
+            if not moderate:  # another unit, in which no square overflows or underflows
+                largest = torch.linalg.vector_norm(given.flatten(1), torch.inf, dim=1).double()
+                self.scale = torch.where(largest == 0, 1, largest).reshape(self.scale.shape)
+                self.size = self._norm(given)
             if lift is not None:
                 left = self.norms(lift.detach())
                 self.size = torch.where(left.residual > NEAR * self.unit * left.solution, left.residual, self.size)
@@ -98,4 +99,6 @@ class Monitor:
     def _norm(self, x: Tensor) -> Tensor:
         """In units of the scale."""
         x = x if (self.scale == 1).all() else x.double() / self.scale
+        if len(x) == 1:  # one number is summed up by all threads
+            return torch.linalg.vector_norm(x, dtype=torch.float64).reshape(1)
         return torch.linalg.vector_norm(x.flatten(1), dim=1, dtype=torch.float64)

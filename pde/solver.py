@@ -171,7 +171,8 @@ def solve(
         boundary = read(boundary, problem)
         lift = inputs.for_each("boundary", problem.lift(boundary), rhs, problem)
     start = lift if u0 is None else inputs.for_each("u0", u0, rhs, problem)
-    rhs = inputs.for_each("boundary", problem.load(rhs, boundary), rhs, problem)
+    load = problem.load(rhs, boundary)
+    rhs = load if boundary is None else inputs.for_each("boundary", load, rhs, problem)
     weights, imbalance = problem.weights, 0.0
     if problem.singular:
         rhs, imbalance = balanced(rhs, weights)

@@ -140,7 +140,7 @@ def shares(layout: Layout, left: Tensor, right: Tensor) -> tuple[np.ndarray, np.
     first, kept, between = layout.first, layout.kept, layout.between
     # one more between at either end, which has no share
     to_before, to_after = np.zeros(between + 2), np.zeros(between + 2)
-    to_before[1:-1], to_after[1:-1] = (x.double().reshape(-1).expand(between).numpy() for x in (left, right))
+    to_before[1:-1], to_after[1:-1] = (x.double().reshape(-1).expand(between).cpu().numpy() for x in (left, right))
     if layout.periodic and between == kept:
         to_before[0], to_after[0] = to_before[-2], to_after[-2]
     elif not layout.periodic:

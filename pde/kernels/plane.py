@@ -306,7 +306,10 @@ def _hold(
 def _combine(y, to, lines, needs, places, shares, low, high, n1):
     """y = Σ shares lines, beyond the ends of a periodic row too. places: where each line begins."""
     begin, n = max(low, 0), min(high, n1) - max(low, 0)
-    if (needs >= 0).sum() == 1 and needs[0] >= 0:
+    alone = needs[0] >= 0
+    for q in range(1, 6):
+        alone = alone and needs[q] < 0
+    if alone:
         rows.scaled(y, to + begin, lines, places[0] + begin, n, shares[0])
     else:
         rows.sum6(y, to + begin, lines, places, shares, begin, n)
