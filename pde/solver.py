@@ -30,7 +30,7 @@ from .monitor import Monitor
 from .problems import Poisson
 from .setup import multigrid
 from .singular import balanced, centred
-from .turning import Step, turning
+from .turning import Step, nested, turning
 from .watch import Callback, Progress, Watch, check_watching
 
 Method = Literal["auto", "fmg", "mg", "pcg"]
@@ -56,7 +56,7 @@ def _nested(mg: Cycle, f: Tensor, u: Tensor | None) -> Iterator[Step]:
         for step in _nested(mg, residual(mg.product, u, f), None):
             yield Step(u + step.u, step.norms)
     elif isinstance(mg, PoissonMultigrid) and _turns(mg, f):
-        yield from turning(mg, f, None, program)
+        yield from nested(mg, f)
     else:
         yield from itertools.islice(_cycles(mg, f, mg.with_program(program)(f)), 1, None)
 

@@ -3,7 +3,7 @@
 python docs/benchmarks/speed.py [--quick] [--cases large medium ...] [--repeats 5] [--threads N] [--device cpu]
                                 [--large 4095] [--medium 2047] [--cube 255] [--growth 255 511 ...] [--out FOLDER]
 
-Cases: "large", "medium", and "random" f and a "field" a of medium size; "cube"; "growth" from 255² to 8191², ours
+Cases: "large", "medium", "small" (half of that), and "random" f and a "field" a of medium size; "cube"; "growth" from 255² to 8191², ours
 alone; "memory".
 
 -Δu = f or -∇·(a ∇u) = f on the unit box, u = 0 on its boundary, 2^k - 1 points an axis, in float64 (speed_cases.py).
@@ -43,7 +43,7 @@ from petsc_run import Petsc
 from speed_cases import Case
 
 HERE = Path(__file__).resolve().parent
-CASES = ("large", "medium", "random", "field", "cube", "growth", "memory")
+CASES = ("large", "medium", "small", "random", "field", "cube", "growth", "memory")
 SINE, RUGE_STUEBEN = "SciPy sine transform", "PyAMG Ruge-Stüben"
 AGGREGATION = ("PyAMG smoothed aggregation", "PyAMG smoothed aggregation, Chebyshev")
 PCMG = ("PCMG, SOR", "PCMG, Chebyshev 2 with Jacobi", "PCMG, Chebyshev 1 with SOR", "PCMG, defaults")
@@ -56,7 +56,8 @@ def contests(args: argparse.Namespace) -> dict[str, tuple[Case, Sequence[str]]]:
     device = args.device
     return {
         "large": (Case(plane, device=device), (OURS, FMG, AGAIN, SINE, *PCMG)),
-        "medium": (Case(square, device=device), (OURS, SINE, RUGE_STUEBEN, *AGGREGATION, PCMG[0], *BOOMER)),
+        "medium": (Case(square, device=device), (OURS, SINE, RUGE_STUEBEN, PCMG[0], *BOOMER)),
+        "small": (Case([n // 2 for n in square], device=device), (OURS, SINE, RUGE_STUEBEN, *AGGREGATION)),
         "random": (Case(square, "random", False, device, args.seed), (OURS, RUGE_STUEBEN, *PCMG[:2], BOOMER[0])),
         "field": (Case(square, field=True, device=device), (OURS, CONSTANT, AGAIN, RUGE_STUEBEN)),
         "cube": (Case(cube, device=device), (OURS, FMG, AGAIN, SINE, *PCMG[:2])),

@@ -22,7 +22,7 @@ from ..monitor import Norms
 from . import arrays, field_norms, nested, norms, plane, plane_field, threads, volume
 from .fields import Fields
 from .plan import Plan
-from .plane import CORRECTED, GIVEN, NESTED, ZERO
+from .plane import ADDED, CORRECTED, GIVEN, NESTED, ZERO
 
 SINGLE = 2**15  # points that one thread does faster than two
 SWEEPS = {2: plane.sweep, 3: volume.sweep}
@@ -175,8 +175,7 @@ class FusedLevel(AbstractLevel):
         sums = self._launch(start, steps, x, y, rhs, correction, None if out is None else self._array(out))
         if out is not None:
             out = self._moved(out, 1)
-            if self.finest:
-                self.norms_of_down = _norms(sums)
+            self.norms_of_down = _norms(sums)
         return target, out
 
     def _launch(
@@ -241,6 +240,15 @@ class FusedLevel(AbstractLevel):
         threads.run(nested.interpolate, jobs, ("nested", self.dtype))
         return u
 
+    def _extended(self, u: Tensor, coarse: Tensor) -> Tensor:
+        """u and the interpolation of a coarse tensor, in another array."""
+        best = self._buffer("best", len(u), self.shape)
+        if len(self.shape) == 3 or self.plan.fields is not None:
+            return self._interpolated(coarse, best).add_(u)
+        x, y, e = (self._array(z) for z in (u, best, self._moved(coarse, -1)))
+        self._launch(ADDED, self.plan.pre[:0], x, y, x, e, None)
+        return best
+
     def _nested(self, below: State, coarse: AbstractLevel | None, state: State) -> tuple[Tensor, State]:
         """What is to be interpolated, and the state without u, which remembers the level below."""
         e = u = solution(below)
@@ -248,7 +256,7 @@ class FusedLevel(AbstractLevel):
         if isinstance(extrapolation, Extrapolation) and below.below is not None:
             difference = extrapolation.difference(u, below.below)
             if isinstance(coarse, FusedLevel):
-                e = coarse._interpolated(difference, coarse._buffer("best", len(u), coarse.shape)).add_(u)
+                e = coarse._extended(u, difference)
             else:
                 e = u + extrapolation.interpolation(difference)
         if not self.finest:  # u is written to by the cycles that follow

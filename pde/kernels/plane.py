@@ -16,8 +16,9 @@ import numpy as np
 
 from . import rows
 
-# where a sweep starts from: u = 0, u, u + P e, or the coarse solution interpolated to a higher order
-ZERO, GIVEN, CORRECTED, NESTED = 0, 1, 2, 3
+# where a sweep starts from: u = 0, u, u + P e, or the coarse solution interpolated to a higher order; that may be
+# added to u where there are no steps
+ZERO, GIVEN, CORRECTED, NESTED, ADDED = 0, 1, 2, 3, 4
 
 
 @numba.njit(**rows.SWEEP)
@@ -129,7 +130,7 @@ def sweep(
                             stages[to + j] += a0 * lines[p0 + j % n1] + a1 * lines[p1 + j % n1]
                         for j in range(n1, high):
                             stages[to + j] += a0 * lines[p0 + j % n1] + a1 * lines[p1 + j % n1]
-                    elif start == NESTED:
+                    elif start >= NESTED:
                         _combine(stages, to, lines, needs, places, shares, low, high, n1)
 
                 for s in range(1, n_steps + 1):
@@ -171,8 +172,11 @@ def sweep(
                 i = t - n_steps
                 if r0 <= i < r1 and (n_steps > 0 or start >= CORRECTED):
                     done = (3 * n_steps + i % 3) * pitch + origin + c0
-                    solution2 += rows.copy_squared(flat_u, (b * n0 + i) * n1 + c0, stages, done,
-                                                   c1 - c0)  # fmt: skip
+                    line = (b * n0 + i) * n1 + c0
+                    if start == ADDED:
+                        rows.total(flat_u, line, flat_source, line, stages, done, c1 - c0)
+                    else:
+                        solution2 += rows.copy_squared(flat_u, line, stages, done, c1 - c0)
                 i -= 1
                 if not restrict or i < r0 - 1 or i > r1:
                     continue
@@ -264,7 +268,7 @@ def _hold(
 ):  # fmt: skip
     """Which of `lines` row i takes its values from, and their shares; those missing are made from coarse rows."""
     needs[:], shares[:] = -1, 0
-    if start == NESTED:
+    if start >= NESTED:
         for q in range(6):
             if index0[i, q] >= 0 and weights0[i, q] != 0:
                 needs[q], shares[q] = index0[i, q], weights0[i, q]
@@ -295,7 +299,7 @@ def _hold(
                     place = p
             held[place] = needs[q]
             at = (first_row + needs[q]) * m1
-            if start == NESTED:
+            if start >= NESTED:
                 _cubic(lines, place * n1, e, at, m1, n1, first1, index1, weights1)
             else:
                 _linear(lines, place * n1, e, at, m1, n1, prolongation1)

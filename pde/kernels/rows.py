@@ -71,6 +71,14 @@ def copy_squared(y, to, x, at, n):
 
 
 @numba.njit(**ROW)
+def total(y, to, x, at, z, start, n):
+    """y = x + z."""
+    to, at, start, n = u(to), u(at), u(start), u(n)
+    for j in range(n):
+        y[to + j] = x[at + j] + z[start + j]
+
+
+@numba.njit(**ROW)
 def squares(x, at, n):
     """Σ x², in float64."""
     at, n = u(at), u(n)
