@@ -3,8 +3,8 @@
 python docs/benchmarks/speed.py [--quick] [--cases large medium ...] [--repeats 5] [--threads N] [--device cpu]
                                 [--large 4095] [--medium 2047] [--cube 255] [--growth 255 511 ...] [--out FOLDER]
 
-Cases: "large", "medium", "small" (half of that), and "random" f and a "field" a of medium size; "cube"; "growth" from 255² to 8191², ours
-alone; "memory".
+Cases: "large", "medium", "small" (half of that), "random" f and a "field" a of medium size; "cube"; "growth" from 255²
+to 8191², ours alone; "memory".
 
 -Δu = f or -∇·(a ∇u) = f on the unit box, u = 0 on its boundary, 2^k - 1 points an axis, in float64 (speed_cases.py).
 All iterate from zero until ‖f - A u‖ <= 1e-8 ‖f‖ by their own reckoning; "residual" is that of the u they return, by

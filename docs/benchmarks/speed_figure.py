@@ -16,6 +16,7 @@ from unified.app.figures import BLUE, GREY, ORANGE, STYLE
 TITLES = {
     "large": "-Δu = f, smooth",
     "medium": "-Δu = f, smooth",
+    "small": "-Δu = f, smooth",
     "random": "-Δu = f, random",
     "field": "-∇·(a ∇u) = f",
     "cube": "-Δu = f, smooth",

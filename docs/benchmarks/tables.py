@@ -286,12 +286,31 @@ def speed(result: dict[str, Any]) -> str:
     return "\n\n".join(["## Time to solution", source(result), note, *parts])
 
 
+def defaults(result: dict[str, Any]) -> str:
+    def text(row: dict[str, Any]) -> str:
+        cycles = f"{row['ratio']:.2f} ({row['ratio_min']:.2f} to {row['ratio_max']:.2f}), {row['cycles']} cycles"
+        return cycles if row["converged"] else f"not converged, {row['cycles']} cycles"
+
+    cases = result["results"]
+    names = list(cases[0]["choices"])
+    rows = [[name, *(text(case["choices"][name]) for case in cases)] for name in names]
+    head = ["", *(f"{case['problem']}, {' x '.join(map(str, case['shape']))}" for case in cases)]
+    base = ", ".join(f"{case['choices'][names[0]]['seconds']:.3g} s" for case in cases)
+    note = (
+        f"Time of `pde.solve` to {result['rtol']:.0e}, set-up included, relative to that of the defaults in the same "
+        f"repeat: medians of {result['repeats']}, smallest and largest. The defaults take {base}: `chebyshev4` of "
+        "degree 2, V(1,1), full multigrid first, float64."
+    )
+    return "\n\n".join(["## The choice of defaults", source(result), note, table(head, rows)])
+
+
 def page() -> str:
     read = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
     trained = [result for result in read.values() if "test_accuracy" in result]
     parts = ["# Measured results", "Made by `python docs/benchmarks/tables.py` from the JSON files in this folder."]
     parts += [rates(read["rates"])] if "rates" in read else []
     parts += [speed(read["speed"])] if "speed" in read else []
+    parts += [defaults(read["defaults"])] if "defaults" in read else []
     parts += [shapes(read["shapes"])] if "shapes" in read else []
     parts += [jumps(read["jumps"])] if "jumps" in read else []
     parts += [orders(read["orders"])] if "orders" in read else []
