@@ -119,6 +119,7 @@ def measure(args: argparse.Namespace, petsc: Petsc) -> None:
 
     for key, (case, names) in contests(args).items():
         if key in args.cases:
+            names = [name for name in names if name not in args.without]
             here = present(names, case, None if "PETSc" in missed else petsc)
             results["cases"][key] = compete(case, here, args.repeats, petsc)
             tell(key, results["cases"][key])
@@ -150,6 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--cases", nargs="+", default=CASES, choices=CASES)
+    parser.add_argument("--without", nargs="+", default=[], metavar="NAME", help="entrants to leave out")
     parser.add_argument("--large", type=int, help="points an axis")
     parser.add_argument("--medium", type=int, help="points an axis")
     parser.add_argument("--cube", type=int, help="points an axis")
