@@ -14,7 +14,7 @@ def test_all_entrants_solve_the_same_problems(tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "speed.json").read_text(encoding="utf-8"))
     contests = [*result["cases"].values(), *result["growth"]]
-    assert len(contests) == 7
+    assert len(contests) == 8
     for case in contests:
         for name, entrant in case["entrants"].items():
             if "converged" not in entrant:  # full multigrid alone, and the constant problem beside the field's
