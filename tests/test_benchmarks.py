@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCHMARKS = Path(__file__).parents[1] / "docs" / "benchmarks"
 
 
+@pytest.mark.slow
 def test_all_entrants_solve_the_same_problems(tmp_path, monkeypatch):
     command = [sys.executable, BENCHMARKS / "speed.py", "--quick", "--repeats", "1", "--out", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
