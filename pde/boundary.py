@@ -133,7 +133,7 @@ def coons(g: Tensor, sides: Sequence[tuple[Side, Side]]) -> Tensor:
 
     g: (..., *closed) -> (..., *grid). With P_i the linear interpolation between the two faces of axis i, or the value
     of its one Dirichlet face, the lift is `g - Π (1 - P_i) g`. It is as smooth as the data; what is left to solve
-    vanishes there, as cubic interpolation supposes.
+    vanishes there, as nested interpolation supposes.
     """
     rest = g
     for axis, (low, high) in enumerate(sides, start=-len(sides)):

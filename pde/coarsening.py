@@ -116,7 +116,7 @@ def coarsen(
             prolongations.insert(0, LineProlongation(layout, left, right))
             if c is None and reaction is not None:
                 reaction = restrictions[-1](reaction)  # lumped: its sum over each control volume
-        interpolations.insert(0, LineInterpolation(layout, *(x.to(like.device) for x in cubic(axis, like.dtype))))
+        interpolations.insert(0, LineInterpolation(layout, *(x.to(like.device) for x in lagrange(axis, like.dtype))))
         injections.append(Kept(layout))
         if axis.shift:
             for ways in (restrictions, injections):
@@ -216,8 +216,8 @@ def shifted(A: Diffusion, axis: int, by: int) -> Diffusion:
 
 
 @functools.lru_cache(256)
-def cubic(axis: Axis, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Index and weights, (between, 4), of interpolation by the cubic through the four nearest coarse points.
+def lagrange(axis: Axis, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Index and weights, (between, 6), of interpolation by the polynomial through the six nearest coarse points.
 
     Dirichlet sides count as points of value zero. Full multigrid needs an interpolation of higher order than the
     discretisation (Trottenberg et al. 2001, 3.2.2). Where there are fewer points, all are taken.

@@ -105,7 +105,7 @@ def propagation(mg: PoissonMultigrid, program: Programs, levels: int, theta: Ten
 def unbounded(problem: Poisson, levels: int) -> Poisson:
     """The problem without its sides: on a periodic grid of the same spacing, even on so many levels."""
     _check_coefficients(problem)
-    shape = (2 ** (levels + 1),) * problem.ndim  # the cubic interpolation to the last but one fits too
+    shape = (2 ** (levels + 1),) * problem.ndim  # the interpolation to the last but one fits too
     return replace(problem, shape=shape, bc="periodic", spacing=problem.h, dtype=torch.float64, device="cpu")
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pde.axes import Axis
-from pde.coarsening import cubic
+from pde.coarsening import lagrange
 from unified import Layout, LineInterpolation, LineProlongation, LineRestriction
 
 SIDES = {
@@ -20,14 +20,14 @@ SIDES = {
 
 
 def parts(n, sides, at=-1, ndim=1):
-    """Prolongation, restriction and cubic interpolation along one axis; all points, and those kept."""
+    """Prolongation, restriction and nested interpolation along one axis; all points, and those kept."""
     axis = Axis.uniform(n, 1 / n, SIDES[sides])
     layout = Layout(at, n, axis.first, axis.periodic)
     left, right = (torch.as_tensor(w).reshape(-1, *[1] * (-at - 1)) for w in axis.weights())
     transfers = (
         LineProlongation(layout, left, right),
         LineRestriction(layout, left, right),
-        LineInterpolation(layout, *cubic(axis, torch.float64)),
+        LineInterpolation(layout, *lagrange(axis, torch.float64)),
     )
     x = torch.arange(n, dtype=torch.float64) + (sides[0] == "D")
     return *transfers, x / n, x[axis.first :: 2] / n
