@@ -44,12 +44,15 @@ def batch(name: str, x: Tensor, problem: Poisson) -> Tensor:
     """x, of shape (*grid), (B, *grid) or (B, 1, *grid), as (B, 1, *grid); one for many coefficients is repeated."""
     grid = problem.shape
     checks.on_grid(name, x, tuple(grid), problem.dtype, problem.device)
-    checks.finite(name, x, got="NaN or infinity", do=f"look at torch.isfinite({name})")
     x = x.reshape(-1, 1, *grid)
     if problem.batch > 1 and x.shape[0] not in (1, problem.batch):
         want = f"1 or {problem.batch}, as the problem's coefficients"
         raise ArgumentError(name, got=f"a batch of {x.shape[0]}", expected=want, do=f"give each field its {name}")
     return x.expand(problem.batch, *x.shape[1:]) if problem.batch > 1 else x
+
+
+def check_finite(name: str, x: Tensor) -> None:
+    checks.finite(name, x, got="NaN or infinity", do=f"look at torch.isfinite({name})")
 
 
 def shape_of_solution(f: Tensor, rhs: Tensor) -> tuple[int, ...]:
@@ -60,6 +63,7 @@ def shape_of_solution(f: Tensor, rhs: Tensor) -> tuple[int, ...]:
 def for_each(name: str, x: Tensor, f: Tensor, problem: Poisson) -> Tensor:
     """x, one for all or one for each right-hand side, as f: (B, 1, *grid)."""
     x = batch(name, x, problem)
+    check_finite(name, x)
     if x.shape[0] not in (1, f.shape[0]):
         raise ArgumentError(
             name, got=f"a batch of {x.shape[0]}", expected=f"1 or {f.shape[0]}, as f", do=f"give one {name}"

@@ -9,6 +9,7 @@ from torch import Tensor
 from unified.errors import ArgumentError
 
 from .algebraic import jumps
+from .kernels import wanted
 from .problems import Poisson
 
 # fine-grid arrays, measured at 1023² and 101³ (peak of the process): of each right-hand side; of the operators of
@@ -17,16 +18,18 @@ from .problems import Poisson
 VECTORS = 18
 OPERATOR, FIELD_OPERATOR = 2, {1: 10, 2: 16, 3: 24}
 ALGEBRAIC = {2: 24, 3: 48}
+FUSED = 3  # of each right-hand side, where levels of numbers are fused
 
 
-def estimate(problem: Poisson, batch: int = 1) -> int:
+def estimate(problem: Poisson, batch: int = 1, level: str = "auto") -> int:
     """Bytes that `pde.solve` takes beyond f for that many right-hand sides, within a factor of about 2."""
     field = isinstance(problem.a, Tensor)
+    vectors = FUSED if wanted(problem, level) and not field and not isinstance(problem.c, Tensor) else VECTORS
     operators = problem.batch * FIELD_OPERATOR[problem.ndim] if field else OPERATOR
     if problem.g is None and jumps(problem.a, problem.ndim):
         operators += problem.batch * ALGEBRAIC[problem.ndim]
     size = torch.zeros((), dtype=problem.dtype).element_size()
-    return (VECTORS * max(batch, problem.batch) + operators) * problem.unknowns * size
+    return (vectors * max(batch, problem.batch) + operators) * problem.unknowns * size
 
 
 def available(device: torch.device) -> int:
@@ -36,10 +39,10 @@ def available(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
-def check(problem: Poisson, batch: int = 1) -> None:
+def check(problem: Poisson, batch: int = 1, level: str = "auto") -> None:
     """Raise an ArgumentError where the estimate is more than what is free."""
     device = torch.device(problem.device)
-    needed, free = estimate(problem, batch), available(device)
+    needed, free = estimate(problem, batch, level), available(device)
     if needed > free:
         raise ArgumentError(
             "shape",

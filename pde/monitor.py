@@ -49,24 +49,31 @@ class Monitor:
         measure: Measure | None = None,
         linear: bool = False,
     ) -> None:
-        self.A, self.rtol, self.f = A, rtol, f.detach()
+        self.A, self.rtol, self.f, self.lift = A, rtol, f.detach(), lift
         self.unit = torch.finfo(f.dtype).eps * radius
-        with torch.no_grad():
-            given = self.f if linear else residual(A, torch.zeros_like(self.f).double(), self.f.double())
-            self.scale = torch.ones(len(f), *[1] * (f.ndim - 1), dtype=torch.float64, device=f.device)
-            self.size = self._norm(given)
-            moderate = bool(((self.size < HUGE) & (self.size > 1 / HUGE)).all())
-            self.measure = measure if moderate else None
-            if not moderate:  # another unit, in which no square overflows or underflows
-                largest = torch.linalg.vector_norm(given.flatten(1), torch.inf, dim=1).double()
-                self.scale = torch.where(largest == 0, 1, largest).reshape(self.scale.shape)
-                self.size = self._norm(given)
-            if lift is not None:
-                left = self.norms(lift.detach())
-                self.size = torch.where(left.residual > NEAR * self.unit * left.solution, left.residual, self.size)
-        self.size[self.size == 0] = 1
+        self.measure, self.linear = measure, linear
+        self.scale = torch.ones(len(f), *[1] * (f.ndim - 1), dtype=torch.float64, device=f.device)
+        self.size: Tensor | None = None
         self.residuals: list[float] = []
-        self.last = self.best = torch.full_like(self.size, torch.inf)
+        self.last = self.best = torch.full((len(f),), torch.inf, dtype=torch.float64, device=f.device)
+
+    def _begin(self, size: Tensor | None) -> Tensor:
+        """The unit of residuals, (B,). size: ‖f‖, where it is known."""
+        given = self.f
+        if not self.linear:
+            given = residual(self.A, torch.zeros_like(self.f).double(), self.f.double())
+            size = None
+        size = self._norm(given) if size is None else size
+        if not bool(((size < HUGE) & (size > 1 / HUGE)).all()):
+            # another unit, in which no square overflows or underflows
+            self.measure = None
+            largest = torch.linalg.vector_norm(given.flatten(1), torch.inf, dim=1).double()
+            self.scale = torch.where(largest == 0, 1, largest).reshape(self.scale.shape)
+            size = self._norm(given)
+        if self.lift is not None:
+            left = self.norms(self.lift.detach())
+            size = torch.where(left.residual > NEAR * self.unit * left.solution, left.residual, size)
+        return torch.where(size == 0, 1, size)
 
     @torch.no_grad()
     def norms(self, u: Tensor) -> Norms:
@@ -76,11 +83,13 @@ class Monitor:
         return Norms(self._norm(residual(self.A, u, self.f.double())), self._norm(u))
 
     @torch.no_grad()
-    def judge(self, u: Tensor, norms: Norms | None = None) -> Result | None:
+    def judge(self, u: Tensor, norms: Norms | None = None, size: Tensor | None = None) -> Result | None:
         """Record the residual of u: (B, C, *grid); the reason to stop here, or None to go on.
 
-        norms: of u and its residual, where they are known.
+        norms: of u and its residual, size: ‖f‖, where they are known.
         """
+        if self.size is None:
+            self.size = self._begin(size)
         norms = norms if norms is not None and self.measure is not None else self.norms(u.detach())
         now = norms.residual / self.size
         floor = self.unit * norms.solution / self.size

@@ -68,7 +68,7 @@ def multigrid(
     grid complexity 1.258, operator complexity 1.235
     """
     checks.instance("problem", problem, Poisson, "e.g. pde.Poisson((255, 255))")
-    memory.check(problem)
+    memory.check(problem, level=level)
     problem = problem.snapshot()  # fields that are changed in place make another problem
     checks.whole("pre", pre, least=0, usual=1)
     checks.whole("post", post, least=0, usual=1)
@@ -99,7 +99,8 @@ def multigrid(
     mg = PoissonMultigrid(
         problem, grids, levels, program_of(program, len(levels)), parts=parts, level=name, mirrored=symmetric
     )
-    return mg.to(problem.device)
+    # what is made of numbers alone begins on the CPU
+    return mg if torch.device(problem.device).type == "cpu" else mg.to(problem.device)
 
 
 def program_of(program: Programs, n_levels: int) -> Program:

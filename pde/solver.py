@@ -30,7 +30,7 @@ from .monitor import Monitor
 from .problems import Poisson
 from .setup import multigrid
 from .singular import balanced, centred
-from .turning import Step, nested, turning
+from .turning import CYCLES, Step, nested, turning
 from .watch import Callback, Progress, Watch, check_watching
 
 Method = Literal["auto", "fmg", "mg", "pcg"]
@@ -50,14 +50,13 @@ def _cycles(mg: Cycle, f: Tensor, u: Tensor | None) -> Iterator[Step]:
 
 
 def _nested(mg: Cycle, f: Tensor, u: Tensor | None) -> Iterator[Step]:
-    # two cycles a level, which extrapolation to the next one asks for; none on the finest before its residual is known
-    program = fmg(len(mg.grids), cycles=2, finest=0)
     if u is not None and mg.linear:  # nested iteration begins anew, on the residual equation
         for step in _nested(mg, residual(mg.product, u, f), None):
-            yield Step(u + step.u, step.norms)
+            yield step._replace(u=u + step.u, size=None)
     elif isinstance(mg, PoissonMultigrid) and _turns(mg, f):
         yield from nested(mg, f)
-    else:
+    else:  # no cycle on the finest level before its residual is known
+        program = fmg(len(mg.grids), cycles=CYCLES, finest=0)
         yield from itertools.islice(_cycles(mg, f, mg.with_program(program)(f)), 1, None)
 
 
@@ -101,8 +100,8 @@ class Iteration:
         how = {"radius": A.bounds[0], "rtol": self.rtol, "lift": lift, "linear": linear, "measure": self.cycle.measure}
         monitor = Monitor(A, f, **how)  # type: ignore[arg-type]
         result = Result.maximum_cycles
-        for u, norms in itertools.islice(self.stream(self.cycle, f, start), self.max_cycles + 1):
-            reason, stop = monitor.judge(u, norms), see(u, monitor.residuals)
+        for u, norms, size in itertools.islice(self.stream(self.cycle, f, start), self.max_cycles + 1):
+            reason, stop = monitor.judge(u, norms, size), see(u, monitor.residuals)
             if end := reason or stop:
                 result = end
                 break
@@ -163,8 +162,10 @@ def solve(
     method = _method(problem, boundary, u0) if method == "auto" else method
     inputs.check_nonlinear(problem, method, precision, u0)
     extra = checks.on_grid("f", f, tuple(problem.shape), problem.dtype, problem.device)
-    memory.check(problem, math.prod(extra))  # once, and before anything is allocated
+    memory.check(problem, math.prod(extra), str(options.get("level", "auto")))  # once, and before anything is allocated
     rhs = inputs.batch("f", f, problem)
+    if boundary is not None or problem.g is not None:  # else the first residual tells, without a pass of its own
+        inputs.check_finite("f", f)
     cycle = inputs.cycle(problem, precision, mg, options)
     lift = None
     if boundary is not None:
@@ -186,7 +187,14 @@ def solve(
     def see(u: Tensor, residuals: Sequence[float]) -> Result | None:
         return watch.see(centred(u, weights) if problem.singular else u, residuals)
 
-    run = partial(again, see=see)
+    def run(f: Tensor, start: Tensor | None, lift: Tensor | None) -> tuple[Tensor, Outcome]:
+        def see_finite(u: Tensor, residuals: Sequence[float]) -> Result | None:
+            if not math.isfinite(residuals[0]):
+                inputs.check_finite("f", f)
+            return see(u, residuals)
+
+        return again(f, start, lift, see_finite)
+
     with watch:
         u, outcome = _differentiable(problem, cycle, rhs, start, lift, run, again)
     if problem.singular:

@@ -6,14 +6,15 @@ operations in the same order. It pauses where the residual has just been compute
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
-from unified.multigrid import Level, State, execute
-from unified.program import Op, Program, cycle
+from unified.multigrid import AbstractLevel, State, execute
+from unified.program import Op, Program, cycle, fmg
 
 from .monitor import Norms
 
@@ -22,64 +23,77 @@ if TYPE_CHECKING:
 
 
 SOLVED = 1e-9  # the relative residual at which nested iteration leaves a coarser level
+CYCLES = 2  # on it at most: so many does extrapolation to the next level ask for
 
 
 class Step(NamedTuple):
-    """An iterate, and its norms where they are known."""
+    """An iterate, its norms, and ‖f‖, (B,), where they are known."""
 
     u: Tensor
     norms: Norms | None = None
+    size: Tensor | None = None
 
 
 def head(program: Program) -> Program | None:
     """The way down from the finest level that a cycle begins with; None for what is no such cycle."""
-    opening = next((i for i, op in enumerate(program) if op.kind == "down"), len(program))
-    ops = program[: opening + 1]
-    begins = all(op.level == 0 and op.kind in ("pre", "down") for op in ops) and ops[-1:] and ops[-1].kind == "down"
-    return ops if begins and not any(op.kind == "interpolate" for op in program) else None
+    smoothing = tuple(itertools.takewhile(lambda op: op == Op("pre", 0), program))
+    down = tuple(program[len(smoothing) :][:1])
+    nests = any(op.kind == "interpolate" for op in program)
+    return smoothing + down if down == (Op("down", 0),) and not nests else None
 
 
-def nested(mg: PoissonMultigrid, f: Tensor, most: int = 2) -> Iterator[Step]:
-    """The iterates of `mg.program` after nested iteration: V-cycles on each coarser level, two or until it is solved.
+def nested(mg: PoissonMultigrid, f: Tensor) -> Iterator[Step]:
+    """The iterates of `mg.program` after nested iteration: V-cycles on each coarser level, `CYCLES` or until solved.
 
-    f: (B, 1, *grid). most: for two. Each level begins with its head, whose residual tells: where solutions are smooth,
-    the extrapolated start needs no cycle.
+    f: (B, 1, *grid). Each level begins with its head, whose residual tells: where solutions are smooth, the
+    extrapolated start needs no cycle. Levels that have a `rest` are not looked at: all their cycles are run.
     """
-    levels = list(mg.levels)
-    last = len(levels) - 1
+    levels = _levels(mg)
+    last = next((i for i, level in enumerate(levels) if i and level.rest is not None), len(levels) - 1)
     levels[0].release()
     downs = [Op("down", i) for i in range(last)]
-    states = execute((*downs, Op("solve", last)), levels, State(None, f))  # type: ignore[arg-type]
-    # ‖f‖ of each level, as it was restricted; composed ones do not tell
-    sizes = [None if isinstance(level, Level) else level.norms_of_down.residual for level in levels[:last]]
+    inner = [Op(kind, i + last) for kind, i in fmg(len(levels) - last, cycles=CYCLES)]
+    states = execute((*downs, *inner), levels, State(None, f))
+    sizes = [_residual(level) for level in levels[:last]]  # ‖f‖ of each level, as it was restricted
     below = states[last]
     for i in reversed(range(last)):
-        part, V = levels[i:], cycle("V", last + 1 - i)
+        part, V = levels[i:], cycle("V", len(levels) - i)
         opening, rest = (Op("interpolate", 0), *V[:2]), (*V[2:], *V[:2])
-        inside = execute(opening, part, {0: states[i], 1: below})  # type: ignore[arg-type]
-        for _ in range(most if i else 0):
-            if sizes[i] is not None and bool((levels[i].norms_of_down.residual < SOLVED * sizes[i]).all()):
+        inside = execute(opening, part, {0: states[i], 1: below})
+        for _ in range(CYCLES if i else 0):
+            left, size = _residual(levels[i]), sizes[i]
+            if left is not None and size is not None and bool((left < SOLVED * size).all()):
                 break
-            inside = execute(rest, part, dict(enumerate(inside)))  # type: ignore[arg-type]
+            inside = execute(rest, part, dict(enumerate(inside)))
         below = inside[0]
-    yield from _turns(mg, inside)
+    yield from _turns(mg, inside, sizes[0])
 
 
-def turning(mg: PoissonMultigrid, f: Tensor, u: Tensor | None, start: Program = ()) -> Iterator[Step]:
-    """The iterates of `mg.program`, a cycle that has a `head`, after the program `start`, each after a head.
+def turning(mg: PoissonMultigrid, f: Tensor, u: Tensor | None) -> Iterator[Step]:
+    """The iterates of `mg.program`, a cycle that has a `head`, each after a head.
 
     f, u: (B, 1, *grid); u is written to where it is an iterate, never where it is the one given.
     """
-    opening, levels = cast(Program, head(mg.program)), list(mg.levels)
+    levels = _levels(mg)
     levels[0].release()
-    yield from _turns(mg, execute((*start, *opening), levels, State(u, f)))  # type: ignore[arg-type]
+    yield from _turns(mg, execute(cast(Program, head(mg.program)), levels, State(u, f)))
 
 
-def _turns(mg: PoissonMultigrid, states: list[State]) -> Iterator[Step]:
+def _turns(mg: PoissonMultigrid, states: list[State], size: Tensor | None = None) -> Iterator[Step]:
     """From the states after a head on."""
-    opening, levels = cast(Program, head(mg.program)), list(mg.levels)
+    opening, levels = cast(Program, head(mg.program)), _levels(mg)
     around = mg.program[len(opening) :] + opening
+    float64 = mg.problem.dtype == torch.float64  # of others norms are to be more exact than they are
     while True:
-        norms = levels[0].norms_of_down if mg.problem.dtype == torch.float64 else None
-        yield Step(cast(Tensor, states[0].u), norms)
-        states = execute(around, levels, dict(enumerate(states)))  # type: ignore[arg-type]
+        yield Step(cast(Tensor, states[0].u), getattr(levels[0], "norms_of_down", None) if float64 else None, size)
+        states = execute(around, levels, dict(enumerate(states)))
+
+
+def _levels(mg: PoissonMultigrid) -> list[AbstractLevel]:
+    return cast(list[AbstractLevel], list(mg.levels))
+
+
+def _residual(level: AbstractLevel) -> Tensor | None:
+    """‖f - A u‖ as the last "down" found it; composed levels do not tell."""
+    norms = cast(Norms | None, getattr(level, "norms_of_down", None))
+    return None if norms is None else norms.residual

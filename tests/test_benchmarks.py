@@ -1,6 +1,8 @@
 """The benchmark against peers runs, on toy sizes, and its peers solve what ours solves."""
 
+import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,3 +35,20 @@ def test_all_entrants_solve_the_same_problems(tmp_path, monkeypatch):
     import tables
 
     assert "## Time to solution" in tables.speed(result)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs triton")
+def test_the_benchmark_of_a_gpu_runs(tmp_path):
+    """Under Triton's interpreter, where there is no GPU."""
+    command = [sys.executable, BENCHMARKS / "gpu.py", "--quick", "--repeats", "1", "--out", tmp_path]
+    environment = os.environ | {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
+    for case in ("plane", "cube"):
+        for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-5)):
+            measured = result[case][dtype]
+            assert measured["difference"] < tolerance
+            assert measured["rate"] < 0.2
+            assert measured["fmg"]["error"] < 2

@@ -11,13 +11,13 @@ The correction form of linear multigrid is the case Pi = 0.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast, final
 
 from torch import Tensor, nn
 
 from .errors import ArgumentError
-from .program import Kind, Op, Program, passes, validate
+from .program import Kind, Op, Program, passes, validate, visits
 from .smoother import AbstractSmoother, TensorMap, residual
 
 
@@ -30,10 +30,19 @@ class State(NamedTuple):
     below: Tensor | None = None  # nested iteration: the coarser level's solution, from which u was interpolated
 
 
+# a program, from the state with which its finest level was entered -> the states of all levels visited, as `execute`
+Rest = Callable[[Program, State], list[State]]
+
+
 class AbstractLevel(nn.Module, ABC):
-    """What the executor calls. A fused level does the same in fewer passes over memory."""
+    """What the executor calls. A fused level does the same in fewer passes over memory.
+
+    rest: a way to run what a program does on this level and on all coarser ones, from when it is entered until it is
+    left; None: level by level.
+    """
 
     A: TensorMap
+    rest: Rest | None = None
 
     def run(
         self, kinds: Sequence[Kind], state: State, below: State | None, coarse: AbstractLevel | None
@@ -187,14 +196,22 @@ def execute(
 ) -> list[State]:
     """Run a program from a state of the finest level; the states of all levels visited, finest first.
 
-    state: or those of several levels, by number, where the program goes on from.
+    state: or those of several levels, by number, where the program goes on from. What happens on and below the first
+    level with a `rest` is left to that; not if it is the finest of these, so that a rest can be made of this function.
     """
     states = {0: state} if isinstance(state, State) else dict(state)
-    for kinds, i in passes(program):
-        coarse = levels[i + 1] if i + 1 < len(levels) else None
-        states[i], below = levels[i].run(kinds, states[i], states.get(i + 1), coarse)
-        if below is not None:
-            states[i + 1] = below
+    rests = [(i, level.rest) for i, level in enumerate(levels) if i and level.rest is not None]
+    first, rest = rests[0] if rests else (len(levels), None)
+    for part in visits(program, first):
+        if rest is not None and part[0].level == first:
+            visited = rest(tuple(Op(kind, i - first) for kind, i in part), states[first])
+            states.update(enumerate(visited, first))
+            continue
+        for kinds, i in passes(part):
+            coarse = levels[i + 1] if i + 1 < len(levels) else None
+            states[i], below = levels[i].run(kinds, states[i], states.get(i + 1), coarse)
+            if below is not None:
+                states[i + 1] = below
     return [states[i] for i in sorted(states)]
 
 

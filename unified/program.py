@@ -155,6 +155,23 @@ def passes(program: Sequence[Op]) -> list[Pass]:
     return out
 
 
+def visits(program: Sequence[Op], first: int) -> list[Program]:
+    """The program, cut where it enters or leaves level `first` and the coarser ones.
+
+    >>> for part in visits(cycle("W", 3), 1):
+    ...     print(*part)
+    pre0 down0
+    pre1 down1 solve2 up1 post1 pre1 down1 solve2 up1 post1
+    up0 post0
+    """
+    out: list[list[Op]] = []
+    for kind, level in program:
+        if not out or (out[-1][-1].level >= first) != (level >= first):
+            out.append([])
+        out[-1].append(Op(kind, level))
+    return [tuple(part) for part in out]
+
+
 def draw(program: Sequence[Op]) -> str:
     r"""The program as a picture: one row a level, one column an op.
 

@@ -6,18 +6,19 @@ python docs/benchmarks/gpu.py [--quick] [--plane 4095] [--cube 511] [--repeats 9
 medians over repeats, with a wait for the device; compilation and capture are not in them.
 
 copy: of an array of the grid into another; bandwidth: that array, read and written once. cycle: one V-cycle of two
-steps before and after from a given u: of the kernels in a replayed graph ("graph"), launched one by one ("launches"),
-the small levels not in one launch ("graph, no tail"), with corrections and residuals computed where they are needed in
-any dimension, or in none ("graph, fused", "graph, apart"), and `mg(f, u)` of `pde.multigrid` ("pde"). rate: of
-residuals.
+steps before and after from a given u, `mg(f, u)`: of fused levels ("fused"), with each launch by itself ("launches"),
+with corrections and residuals computed where they are needed in any dimension, or in none ("fused, together", "fused,
+apart"), and of composed levels ("composed"). rate: of residuals. turning: a cycle of those that follow each other in
+`pde.solve`, which smooth once for two. difference: of the fused cycle's u from the composed one's, over the largest u.
 bound: the time to move, at that bandwidth, what must be moved if each level is passed over once on the way down and
 once up: down u and f read, u and the next f written; up u, f and the correction read, u written; on coarse levels no u
 is read on the way down. passes: the same for kernels of one step each: u, f read and u written for each more step, u, f
 read for the residual; in three dimensions u read and written for the correction, the residual written and read. Both
 count all levels, though small ones stay in the cache.
-fmg: `pde.solve(problem, f, method="fmg", rtol=1)`, the problem and its hierarchy anew; "again" with one hierarchy.
-error: its distance to the exact solution as a multiple of that of the sine transform (in float64), both root mean
-squares. Peers: a sine transform by torch.fft (cuFFT), float64; CuPy's CG to 1e-8, for at most --cg unknowns.
+fmg: `pde.solve(problem, f, method="fmg", rtol=1)`, the problem and its hierarchy anew; "again" with one hierarchy;
+"composed" with one of composed levels. error: its distance to the exact solution as a multiple of that of the sine
+transform (in float64), both root mean squares. solve: with rtol=1e-8 in float64, 1e-3 in float32, and one hierarchy.
+Peers: a sine transform by torch.fft (cuFFT), float64; CuPy's CG to 1e-8, for at most --cg unknowns.
 --quick: toy sizes, which run on a CPU too, where TRITON_INTERPRET=1 (some minutes; its seconds mean nothing); without
 --out nothing is written.
 """
@@ -29,7 +30,8 @@ import itertools
 import os
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,17 +44,18 @@ from speed_cases import Case, rms
 from torch import Tensor
 
 import pde
-from pde.coarse import DirectSolve
-from pde.kernels.gpu import sweep, tail
-from pde.kernels.gpu.device import move
-from pde.kernels.gpu.graph import Graph
-from pde.kernels.gpu.vcycle import VCycle
-from pde.kernels.plan import plan
+from pde.hierarchy import PoissonMultigrid
+from pde.kernels import build
+from pde.kernels.gpu import graph, sweep, tail
+from pde.turning import turning
+
+STEPS = 2  # of the smoother, before and after
 
 
 def seconds(device: str, run: Callable[[], object], repeats: int, inner: int = 1) -> float:
-    """The median, of a run among `inner` that follow each other."""
-    run()
+    """The median, of a run among `inner` that follow each other; after three, in which it is compiled and captured."""
+    for _ in range(3 if device != "cpu" else 0):
+        run()
     times = []
     for _ in range(repeats):
         began = clock(device)
@@ -62,7 +65,7 @@ def seconds(device: str, run: Callable[[], object], repeats: int, inner: int = 1
     return statistics.median(times)
 
 
-def arrays(shapes: Sequence[Sequence[int]], steps: int) -> tuple[float, float]:
+def arrays(shapes: Sequence[Sequence[int]]) -> tuple[float, float]:
     """Arrays of the finest grid that a V-cycle moves: once each way, and by kernels of one step each."""
     points = [int(np.prod(shape)) for shape in shapes]
     once = passes = 0
@@ -70,71 +73,81 @@ def arrays(shapes: Sequence[Sequence[int]], steps: int) -> tuple[float, float]:
     for i, (n, coarse) in enumerate(itertools.pairwise(points)):
         first = 3 if i == 0 else 2
         once += (first + 3) * n + 2 * coarse
-        passes += (first + 3 * (steps - 1) + 2 + 3 * steps + 2 * sum(apart)) * n + 2 * coarse
+        passes += (first + 3 * (STEPS - 1) + 2 + 3 * STEPS + 2 * sum(apart)) * n + 2 * coarse
     return once / points[0], passes / points[0]
 
 
-def hierarchy(case: Case, dtype: torch.dtype) -> tuple[pde.PoissonMultigrid, list[Any], Tensor]:
-    """Composed levels on the CPU, which are cheap to set up, their plans on the device, and the coarsest inverse."""
-    mg = pde.multigrid(pde.Poisson(case.shape, dtype=dtype), level="composed")
-    kind, a = np.dtype(str(dtype).removeprefix("torch.")), (1.0,) * len(case.shape)
-    plans = [
-        move(plan(grid, level, a, 0.0, kind), level.interpolation, torch.device(case.device))
-        for grid, level in zip(mg.grids, mg.levels, strict=True)
-    ]
-    return mg, plans, DirectSolve(mg.grids[-1].A).inverse[0].to(case.device)
+def hierarchy(case: Case, dtype: torch.dtype, level: str) -> PoissonMultigrid:
+    """By `pde.multigrid`; of fused levels on a CPU, for the interpreter, by what it calls for a CUDA device."""
+    problem = pde.Poisson(case.shape, dtype=dtype, device=case.device)
+    if case.device != "cpu" or level == "composed":
+        return pde.multigrid(problem, degree=STEPS, level=level, coarsest=64)
+    mg = hierarchy(case, dtype, "composed")
+    levels, _ = build.on_cuda(problem, mg.grids, list(mg.levels))
+    return PoissonMultigrid(problem, mg.grids, levels, mg.program, parts=mg.parts, level="fused", mirrored=True)
+
+
+@contextmanager
+def fusing(limit: int) -> Iterator[None]:
+    """Up to that many dimensions."""
+    before = sweep.FUSED_CORRECTION, sweep.FUSED_RESTRICTION
+    sweep.FUSED_CORRECTION = sweep.FUSED_RESTRICTION = limit
+    try:
+        yield
+    finally:
+        sweep.FUSED_CORRECTION, sweep.FUSED_RESTRICTION = before
 
 
 def cycles(case: Case, dtype: torch.dtype, repeats: int) -> dict[str, Any]:
-    mg, plans, inverse = hierarchy(case, dtype)
+    fused, composed = (hierarchy(case, dtype, level) for level in ("fused", "composed"))
     f = case.f.to(dtype)[None, None]
-    other = torch.empty_like(f)
-    copy = seconds(case.device, partial(other.copy_, f), repeats, 10)
-    once, passes = arrays([grid.shape for grid in mg.grids], len(plans[0].pre))
-    bandwidth = 2 * f.numel() * f.element_size() / copy
-    out: dict[str, Any] = {"copy": copy, "bandwidth": bandwidth, "bound": once * copy / 2, "passes": passes * copy / 2}
-    del other
-
-    def kernels(name: str, *, graph: bool = True, fused: int | None = None, **how: int) -> None:
-        before = sweep.FUSED_CORRECTION, sweep.FUSED_RESTRICTION
-        if fused is not None:
-            sweep.FUSED_CORRECTION = sweep.FUSED_RESTRICTION = fused
-        cycle = VCycle(plans, inverse, **how)
-        run: Callable[[], object] = Graph(cycle, torch.device(case.device)) if graph and case.device != "cpu" else cycle
-        cycle.f.copy_(f)
-        cycle.u.zero_()
-        residuals = []
-        for _ in range(4):
-            run()
-            assert cycle.sums is not None
-            residuals.append(float(cycle.sums[0, 0].sqrt() / f.norm()))
-        out.setdefault("rate", {})[name] = residuals[-1] / residuals[-2]
-        out.setdefault("cycle", {})[name] = seconds(case.device, run, repeats)
-        sweep.FUSED_CORRECTION, sweep.FUSED_RESTRICTION = before
-
-    kernels("graph")
-    kernels("launches", graph=False)
-    kernels("graph, no tail", alone=len(plans) - 1)
-    kernels("graph, fused", fused=3)
-    kernels("graph, apart", fused=0)
-    ours = pde.multigrid(pde.Poisson(case.shape, dtype=dtype, device=case.device))
     u = torch.zeros_like(f)
-    out["cycle"]["pde"] = seconds(case.device, lambda: ours(f, u), repeats)
-    out["level"] = ours.level
+    copy = seconds(case.device, partial(torch.empty_like(f).copy_, f), repeats, 10)
+    once, passes = arrays([grid.shape for grid in fused.grids])
+    expected = composed(f, u)
+    out: dict[str, Any] = {
+        "copy": copy,
+        "bandwidth": 2 * f.numel() * f.element_size() / copy,
+        "bound": once * copy / 2,
+        "passes": passes * copy / 2,
+        "difference": float((fused(f, u) - expected).abs().max() / expected.abs().max()),
+    }
+    norms, x = [], u
+    for _ in range(4):
+        x = fused(f, x)
+        norms.append(float(fused.measure(x, f).residual))  # type: ignore[misc]
+    out["rate"] = norms[-1] / norms[-2]
+
+    def cycle(mg: PoissonMultigrid) -> float:
+        return seconds(case.device, lambda: mg(f, u), repeats)
+
+    out["cycle"] = {"fused": cycle(fused), "composed": cycle(composed)}
+    graph.ENABLED = False
+    out["cycle"]["launches"] = cycle(fused)
+    graph.ENABLED = True
+    for name, limit in (("fused, together", 3), ("fused, apart", 0)):
+        with fusing(limit):
+            out["cycle"][name] = cycle(hierarchy(case, dtype, "fused"))
+    steps = turning(fused, f, u)
+    out["turning"] = seconds(case.device, lambda: next(steps), repeats)
     return out
 
 
 def full(case: Case, dtype: torch.dtype, reference: Tensor, repeats: int) -> dict[str, Any]:
     f, exact = case.f.to(dtype), case.exact()
-    mg = pde.multigrid(pde.Poisson(case.shape, dtype=dtype, device=case.device))
 
-    def anew() -> pde.Solution:
-        return pde.solve(pde.Poisson(case.shape, dtype=dtype, device=case.device), f, method="fmg", rtol=1.0)
+    def solve(level: str, mg: PoissonMultigrid | None = None, rtol: float = 1.0) -> pde.Solution:
+        mg = hierarchy(case, dtype, level) if mg is None else mg
+        return pde.solve(mg.problem, f, method="fmg", rtol=rtol, mg=mg)
 
-    solution = anew()
+    fused, composed = (hierarchy(case, dtype, level) for level in ("fused", "composed"))
+    rtol = 1e-8 if dtype == torch.float64 else 1e-3
+    solution = solve("fused", fused)
     return {
-        "seconds": seconds(case.device, anew, repeats),
-        "again": seconds(case.device, lambda: pde.solve(mg.problem, f, method="fmg", rtol=1.0, mg=mg), repeats),
+        "seconds": seconds(case.device, lambda: solve("fused"), repeats),
+        "again": seconds(case.device, lambda: solve("fused", fused), repeats),
+        "composed": seconds(case.device, lambda: solve("composed", composed), repeats),
+        "solve": seconds(case.device, lambda: solve("fused", fused, rtol), repeats),
         "error": rms(solution.u.double() - exact) / rms(reference - exact),
     }
 
@@ -171,7 +184,7 @@ def main() -> None:
         sys.exit("gpu.py needs a CUDA device (or --quick and TRITON_INTERPRET=1)")
     if device == "cpu":
         tail.LIMIT = 64  # so that there are levels above it
-    usual = (255, 31, 3) if device != "cpu" else (15, 5, 1)
+    usual = (255, 31, 3) if device != "cpu" else (9, 5, 1)
     for key, quick, value in zip(("plane", "cube", "repeats"), usual, (4095, 511, 9), strict=True):
         setattr(args, key, getattr(args, key) or (quick if args.quick else value))
     about = {"definitions": __doc__, "device": torch.cuda.get_device_name() if device != "cpu" else "interpreter"}
@@ -180,8 +193,7 @@ def main() -> None:
     for name, case in cases.items():
         results[name] = measure(case, args.repeats, args.cg)
         if args.out is not None or not args.quick:  # an interrupted run keeps what there is
-            record.RESULTS = args.out or record.RESULTS
-            print(record.write("gpu", {**about, "repeats": args.repeats, **results}), flush=True)
+            print(record.write("gpu", {**about, "repeats": args.repeats, **results}, args.out), flush=True)
 
 
 if __name__ == "__main__":

@@ -28,11 +28,11 @@ def _commit() -> str:
 COMMIT = _commit()  # when the run starts: the sources may move on while it computes
 
 
-def write(name: str, results: dict[str, Any]) -> Path:
-    """Write docs/results/NAME.json: command, environment, results."""
+def write(name: str, results: dict[str, Any], folder: Path | None = None) -> Path:
+    """Write NAME.json to docs/results, or to another folder: command, environment, results."""
     script = Path(sys.argv[0])
     command = shlex.join(["python", f"docs/benchmarks/{script.name}", *sys.argv[1:]])
-    path = RESULTS / f"{name}.json"
+    path = (folder or RESULTS) / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"command": command, "commit": COMMIT, **environment(), **results}, indent=1) + "\n")
     return path

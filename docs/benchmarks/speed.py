@@ -111,8 +111,7 @@ def measure(args: argparse.Namespace, petsc: Petsc) -> None:
         """What there is so far: an interrupted run keeps it."""
         if args.quick and args.out is None:
             return
-        record.RESULTS = args.out or record.RESULTS
-        path = record.write("speed", {**about, **results, "seconds": time.perf_counter() - began})
+        path = record.write("speed", {**about, **results, "seconds": time.perf_counter() - began}, args.out)
         picture = (args.out or HERE.parent / "figures") / "speed.png"
         picture.write_bytes(speed_figure.draw(results))
         print(path, picture, flush=True)

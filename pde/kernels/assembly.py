@@ -90,12 +90,13 @@ def _tensor(x: np.ndarray, like: Tensor) -> Tensor:
     return torch.from_numpy(x).reshape(*like.shape[:-2], *x.shape[-2:])
 
 
-def _run(function: Callable[..., None], n: int, arguments: tuple[object, ...], results: int = 0) -> list[np.ndarray]:
+def _run(
+    function: Callable[..., None], n: int, arguments: tuple[object, ...], results: int | None = None
+) -> list[np.ndarray]:
     """On rows 0 to n in as many parts as there are threads; the results of each."""
-    spans = threads.cut(n, torch.get_num_threads())
-    out = [np.zeros(results) for _ in spans]
-    kinds = (function, *(getattr(x, "dtype", None) for x in arguments))
-    threads.run(
-        function, [(span, *arguments, *([y] if results else [])) for span, y in zip(spans, out, strict=True)], kinds
-    )
-    return out
+    jobs = [(span, *arguments) for span in threads.cut(n, torch.get_num_threads())]
+    kind = (function, *(getattr(x, "dtype", None) for x in arguments))
+    if results is not None:
+        return threads.collect(function, jobs, (results,), kind)
+    threads.run(function, jobs, kind)
+    return []

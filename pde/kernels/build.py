@@ -1,4 +1,4 @@
-"""Fused levels of a hierarchy on a CPU. It imports the compiled kernels, so it is imported late."""
+"""Fused levels of a hierarchy. What is compiled for a device is imported with its first hierarchy."""
 
 from __future__ import annotations
 
@@ -12,26 +12,43 @@ from unified.multigrid import AbstractLevel, Level
 
 from ..coarsening import Grid
 from ..problems import Poisson
-from .level import SWEEPS, FusedLevel
-from .plan import plan
+from .plan import Plan, plan
+
+NO_PLAN = "a smoother, a scheme, a field that jumps or a single level, that no kernel computes"
 
 
-def build(
-    problem: Poisson, grids: Sequence[Grid], levels: Sequence[Level]
-) -> tuple[list[AbstractLevel], str | None]:
+def on_cpu(problem: Poisson, grids: Sequence[Grid], levels: Sequence[Level]) -> tuple[list[AbstractLevel], str | None]:
     """The levels with those fused that can be, and why the finest could not if so."""
-    if problem.ndim not in SWEEPS:
-        return list(levels), f"{problem.ndim} dimensions"
+    from .level import FusedLevel
+
+    if _varies(problem) and problem.ndim != 2:
+        return list(levels), f"a field of coefficients in {problem.ndim} dimensions"
+    plans = _plans(problem, grids[:-1], levels[:-1])
+    out = [FusedLevel(level, made, finest=i == 0) for i, (level, made) in enumerate(zip(levels, plans, strict=False))]
+    return [*out, *levels[len(out) :]], None if out else NO_PLAN
+
+
+def on_cuda(problem: Poisson, grids: Sequence[Grid], levels: Sequence[Level]) -> tuple[list[AbstractLevel], str | None]:
+    """The same by Triton's kernels, on the device of the problem; with the coarsest, where all can be."""
+    from .gpu.hierarchy import hierarchy
+
+    plans = _plans(problem, grids, levels) if len(levels) > 1 else []
+    out = hierarchy(levels, plans, cast(torch.device, problem.device))
+    return [*out, *levels[len(out) :]], None if out else NO_PLAN
+
+
+def _plans(problem: Poisson, grids: Sequence[Grid], levels: Sequence[Level]) -> list[Plan]:
+    """From the finest level on, to the first that has none."""
     a = None if isinstance(problem.a, Tensor) else cast(tuple[float, ...], problem.a)
     c = None if isinstance(problem.c, Tensor) else cast(float, problem.c)
-    if (a is None or c is None) and problem.ndim != 2:
-        return list(levels), f"a field of coefficients in {problem.ndim} dimensions"
-    dtype = torch.zeros((), dtype=problem.dtype).numpy().dtype
-    out: list[AbstractLevel] = []
+    dtype, out = torch.zeros((), dtype=problem.dtype).numpy().dtype, []
     for grid, level in zip(grids, levels, strict=True):
-        made = plan(grid, level, a, c, dtype) if level.solver is None else None
+        made = plan(grid, level, a, c, dtype)
         if made is None:
             break
-        out.append(FusedLevel(level, made, finest=not out))
-    reason = None if out else "a smoother, a scheme, a field that jumps or a single level, that no kernel computes"
-    return [*out, *levels[len(out) :]], reason
+        out.append(made)
+    return out
+
+
+def _varies(problem: Poisson) -> bool:
+    return isinstance(problem.a, Tensor) or isinstance(problem.c, Tensor)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 import torch
-from torch._C._functorch import is_functorch_wrapped_tensor  # type: ignore[attr-defined]
-from torch.autograd import forward_ad
 
 from unified.errors import ArgumentError
 from unified.multigrid import AbstractLevel, Level
+
+from .plain import has_graph, is_array
 
 if TYPE_CHECKING:
     from ..coarsening import Grid
@@ -31,9 +32,10 @@ def fused(problem: Poisson, grids: Sequence[Grid], levels: Sequence[Level], forc
     """
     reason = _reason(problem)
     if reason is None and (forced or problem.unknowns >= LEAST):
-        from .build import build
+        from . import build
 
-        out, reason = build(problem, grids, levels)
+        on = build.on_cuda if cast(torch.device, problem.device).type == "cuda" else build.on_cpu
+        out, reason = on(problem, grids, levels)
     elif not forced:
         return list(levels)
     if forced and reason is not None:
@@ -44,9 +46,8 @@ def fused(problem: Poisson, grids: Sequence[Grid], levels: Sequence[Level], forc
 
 def quick(*tensors: torch.Tensor) -> bool:
     """Whether tensors are plain arrays on the CPU, large enough for kernels of their own, and need no derivatives."""
-    plain = all(x.device.type == "cpu" and not is_functorch_wrapped_tensor(x) for x in tensors)
-    graph = forward_ad._current_level >= 0 or (torch.is_grad_enabled() and any(x.requires_grad for x in tensors))
-    return plain and not graph and max(x.numel() for x in tensors) >= LEAST
+    plain = all(is_array(x) and not has_graph(x) for x in tensors)
+    return plain and max(x.numel() for x in tensors) >= LEAST
 
 
 def _reason(problem: Poisson) -> str | None:
@@ -57,6 +58,9 @@ def _reason(problem: Poisson) -> str | None:
         return "a nonlinear problem"
     if problem.order != 2:
         return "a discretisation of order 4"
-    if cast(torch.device, problem.device).type != "cpu":
-        return f"the device {problem.device}"
-    return None
+    device = cast(torch.device, problem.device)
+    if device.type == "cuda":
+        if isinstance(problem.a, torch.Tensor) or isinstance(problem.c, torch.Tensor):
+            return f"a field of coefficients on the device {device}"
+        return None if importlib.util.find_spec("triton") else "a CUDA device and no triton installed"
+    return None if device.type == "cpu" else f"the device {device}"

@@ -10,10 +10,10 @@ import numba
 import numpy as np
 from numba import uintp as u
 
-from .rows import ROW
+from .rows import LENT
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def inverse(y, to, edges0, north, south, edges1, west, n):
     """One over the diagonal."""
     to, north, south, west, n = u(to), u(north), u(south), u(west), u(n)
@@ -23,7 +23,7 @@ def inverse(y, to, edges0, north, south, edges1, west, n):
         y[to + j] = whole / (across + (edges1[west + j] + edges1[west + j + one]))
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def inverse_reacting(y, to, edges0, north, south, edges1, west, c, at, n):
     """`inverse` with a reaction."""
     to, north, south, west, at, n = u(to), u(north), u(south), u(west), u(at), u(n)
@@ -33,7 +33,7 @@ def inverse_reacting(y, to, edges0, north, south, edges1, west, c, at, n):
         y[to + j] = whole / ((across + (edges1[west + j] + edges1[west + j + one])) + c[at + j])
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def scaled(x, to, gain, f, at, n, omega):
     """The first step from zero, ω/D f."""
     to, gain, at, n = u(to), u(gain), u(at), u(n)
@@ -41,7 +41,7 @@ def scaled(x, to, gain, f, at, n, omega):
         x[to + j] = (omega * x[gain + j]) * f[at + j]
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def relax(x, to, up, mid, down, gain, f, at, edges0, north, south, edges1, west, n, keep, omega):
     """One step of a smoother, `(1 - ω) u + ω/D (f + Σ e u_neighbour)`. gain: where x holds 1/D."""
     to, up, mid, down, gain, at, n = u(to), u(up), u(mid), u(down), u(gain), u(at), u(n)
@@ -53,7 +53,7 @@ def relax(x, to, up, mid, down, gain, f, at, edges0, north, south, edges1, west,
         x[to + j] = keep * x[mid + j] + (omega * x[gain + j]) * (f[at + j] + around)
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def defect(x, to, up, mid, down, f, at, edges0, north, south, edges1, west, n):
     """The residual `f - A u`, and its Σ r² in float64."""
     to, up, mid, down, at, n = u(to), u(up), u(mid), u(down), u(at), u(n)
@@ -70,7 +70,7 @@ def defect(x, to, up, mid, down, f, at, edges0, north, south, edges1, west, n):
     return total
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def react(x, to, mid, c, at, n):
     """r -= c u, and its Σ r² in float64."""
     to, mid, at, n = u(to), u(mid), u(at), u(n)

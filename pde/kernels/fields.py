@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
-from torch._C._functorch import is_functorch_wrapped_tensor  # type: ignore[attr-defined]
 
 from ..boxes import full
 from ..operators import Diffusion
+from .plain import is_array
 
 
 class Fields(NamedTuple):
@@ -36,7 +36,7 @@ class Fields(NamedTuple):
 def fields(A: Diffusion) -> Fields | None:
     """Those of an operator in two dimensions; None where it has diagonal edges, or is no plain array on the CPU."""
     tensors = [*A.edges.values(), *(() if A.reaction is None else (A.reaction,))]
-    if set(A.edges) != {(1, 0), (0, 1)} or any(is_functorch_wrapped_tensor(x) or x.is_cuda for x in tensors):
+    if set(A.edges) != {(1, 0), (0, 1)} or not all(map(is_array, tensors)):
         return None
     edges0, edges1 = (_array(A, A.edges[direction], direction) for direction in ((1, 0), (0, 1)))
     c = np.zeros((1, 0, 0), edges0.dtype) if A.reaction is None else _array(A, A.reaction, (0, 0))

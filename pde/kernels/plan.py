@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unified.lines import Layout, LineRestriction
+from unified.lines import Layout, LineInterpolation, LineRestriction
 from unified.multigrid import Level
 from unified.smoother import AbstractSmoother
 
@@ -34,7 +34,7 @@ class AxisPlan(NamedTuple):
     of the middle. first: of the points kept. restriction: (3, m), the shares of the points before, at and after coarse
     point k in it. prolongation: (4, ceil(n / 2)), of a pair of points 2g and 2g + 1: the shares of coarse points g - 1
     and g in the first, of g and g + 1 in the second; zero where a point is missing. An axis that is not coarsened has
-    (3, 0) and (4, 0).
+    (3, 0) and (4, 0). index, weights: (n, 6), of the interpolation of solutions; index is -1 where there are fewer.
     """
 
     edges: np.ndarray
@@ -45,6 +45,8 @@ class AxisPlan(NamedTuple):
     first: int
     restriction: np.ndarray
     prolongation: np.ndarray
+    index: np.ndarray
+    weights: np.ndarray
 
     @property
     def n(self) -> int:
@@ -58,6 +60,12 @@ class AxisPlan(NamedTuple):
     def m(self) -> int:
         """Points of the coarse axis."""
         return self.restriction.shape[1] if self.coarsened else self.n
+
+    @property
+    def between(self) -> tuple[np.ndarray, np.ndarray]:
+        """index and weights of the points that are not kept, (n - m, 6), with a zero for each -1."""
+        at = slice(1 - self.first, None, 2) if self.coarsened else slice(0)
+        return np.maximum(self.index[at], 0), self.weights[at]
 
 
 class Plan(NamedTuple):
@@ -92,7 +100,10 @@ def plan(grid: Grid, level: Level, a: Sequence[float] | None, c: float | None, d
         if varying is None:
             return None
     each = [1.0] * ndim if a is None else a
-    axes = tuple(axis_plan(axis, each[i], lines.get(i - ndim), dtype) for i, axis in enumerate(grid.axes))
+    better = {part.layout.axis: part for part in level.interpolation or () if isinstance(part, LineInterpolation)}
+    axes = tuple(
+        axis_plan(axis, each[i], lines.get(i - ndim), better.get(i - ndim), dtype) for i, axis in enumerate(grid.axes)
+    )
     return Plan(axes, c or 0.0, pre, post, shifts, varying)
 
 
@@ -119,10 +130,14 @@ def dampings(smoother: AbstractSmoother | None, grid: Grid, dtype: np.dtype) -> 
     return (1 / roots.real).astype(dtype)
 
 
-def axis_plan(axis: Axis, a: float, transfer: LineRestriction | None, dtype: np.dtype) -> AxisPlan:
-    """transfer: of that axis, None where it is not coarsened."""
+def axis_plan(
+    axis: Axis, a: float, transfer: LineRestriction | None, interpolation: LineInterpolation | None, dtype: np.dtype
+) -> AxisPlan:
+    """transfer, interpolation: of that axis, None where it is not coarsened."""
     middle = axis.n // 2
     edges, widths = a / axis.unit * axis.conductances, axis.widths
+    if axis.periodic and axis.n == 1:
+        edges = np.zeros(2)  # a point that is its own neighbour
     usual = np.array([edges[middle], edges[middle], 1.0])
     each = np.stack([edges[:-1], edges[1:], widths], axis=1)
     irregular = np.flatnonzero((abs(each - usual) > 1e-14 * abs(usual)).any(axis=1))
@@ -130,9 +145,24 @@ def axis_plan(axis: Axis, a: float, transfer: LineRestriction | None, dtype: np.
     if transfer is not None:
         first = transfer.layout.first
         R, P = shares(transfer.layout, transfer.left, transfer.right)
-    parts = (x.astype(dtype) for x in (widths, R, P))
-    widths, R, P = parts
-    return AxisPlan(edges.astype(dtype), edges, widths, axis.periodic, irregular, first, R, P)
+    index, weights = nodes(axis.n, first, interpolation)
+    rounded = {"edges": edges, "widths": widths, "restriction": R, "prolongation": P, "weights": weights}
+    return AxisPlan(
+        edges64=edges, periodic=axis.periodic, irregular=irregular, first=first, index=index,
+        **{name: x.astype(dtype) for name, x in rounded.items()},
+    )  # fmt: skip
+
+
+def nodes(n: int, first: int, interpolation: LineInterpolation | None) -> tuple[np.ndarray, np.ndarray]:
+    """index and weights of an `AxisPlan`; a point that is kept, as all are without an interpolation, is its own."""
+    index, weights = np.full((n, 6), -1), np.zeros((n, 6))
+    kept = slice(None) if interpolation is None else slice(first, None, 2)
+    index[kept, 0], weights[kept, 0] = np.arange(len(index[kept])), 1
+    if interpolation is not None:
+        between, taken = slice(1 - first, None, 2), interpolation.index.shape[1]
+        index[between, :taken] = interpolation.index.cpu()
+        weights[between, :taken] = interpolation.weights.cpu()
+    return index, weights
 
 
 def shares(layout: Layout, left: Tensor, right: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -145,7 +175,7 @@ def shares(layout: Layout, left: Tensor, right: Tensor) -> tuple[np.ndarray, np.
         to_before[0], to_after[0] = to_before[-2], to_after[-2]
     elif not layout.periodic:
         to_before[1] *= first == 0  # no coarse point before the first one between
-        to_after[-2] *= between - 1 + 1 - first < kept
+        to_after[-2] *= between - first < kept  # nor after the last
     k = np.arange(kept)
     R = np.stack([to_after[k + first], np.ones(kept), to_before[k + first + 1]]) / 2
     g = np.arange((layout.n + 1) // 2)

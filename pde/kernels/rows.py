@@ -14,51 +14,52 @@ from numba import uintp as u
 FAST = {"contract", "nsz", "reassoc"}
 SWEEP = {"nogil": True, "cache": True, "fastmath": FAST, "error_model": "numpy"}
 ROW = {**SWEEP, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # of what only other kernels call
+LENT = {**ROW, "_nrt": False}  # and that makes no array: its caller counts the references to those it is lent
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def fill(x, at, n, value):
     at, n = u(at), u(n)
     for j in range(n):
         x[at + j] = value
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def copy(y, to, x, at, n):
     to, at, n = u(to), u(at), u(n)
     for j in range(n):
         y[to + j] = x[at + j]
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def add(y, to, x, at, n):
     to, at, n = u(to), u(at), u(n)
     for j in range(n):
         y[to + j] += x[at + j]
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def add_scaled(y, to, x, at, n, factor):
     to, at, n = u(to), u(at), u(n)
     for j in range(n):
         y[to + j] += factor * x[at + j]
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def scaled(y, to, x, at, n, factor):
     to, at, n = u(to), u(at), u(n)
     for j in range(n):
         y[to + j] = factor * x[at + j]
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def sum3(y, to, x, low, mid, high, n, a, b, c):
     to, low, mid, high, n = u(to), u(low), u(mid), u(high), u(n)
     for j in range(n):
         y[to + j] = a * x[low + j] + b * x[mid + j] + c * x[high + j]
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def copy_squared(y, to, x, at, n):
     """y = x, and Σ x² in float64."""
     to, at, n = u(to), u(at), u(n)
@@ -70,7 +71,7 @@ def copy_squared(y, to, x, at, n):
     return total
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def total(y, to, x, at, z, start, n):
     """y = x + z."""
     to, at, start, n = u(to), u(at), u(start), u(n)
@@ -78,7 +79,7 @@ def total(y, to, x, at, z, start, n):
         y[to + j] = x[at + j] + z[start + j]
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def squares(x, at, n):
     """Σ x², in float64."""
     at, n = u(at), u(n)
@@ -88,7 +89,7 @@ def squares(x, at, n):
     return total
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def corrected(y, to, x, at, e, near, far, n, a, b):
     """y = x + a e[near:] + b e[far:]."""
     to, at, near, far, n = u(to), u(at), u(near), u(far), u(n)
@@ -96,7 +97,7 @@ def corrected(y, to, x, at, e, near, far, n, a, b):
         y[to + j] = x[at + j] + (a * e[near + j] + b * e[far + j])
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def sum6(y, to, x, places, shares, offset, n):
     """y = Σ shares[q] x[places[q] + offset:], of six."""
     to, n = u(to), u(n)
@@ -108,7 +109,7 @@ def sum6(y, to, x, places, shares, offset, n):
         y[to + j] = low + (d * x[p3 + j] + e * x[p4 + j] + g * x[p5 + j])
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def pairs(y, to, c, at, n, before, even, odd, after, pair):
     """Line prolongation, to the points 2g and 2g + 1 of n pairs g.
 
@@ -123,7 +124,7 @@ def pairs(y, to, c, at, n, before, even, odd, after, pair):
         y[to + g + g + one] = odd[pair + g] * mid + after[pair + g] * high
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def between6(y, to, c, at, n, w, k):
     """Every second y, from six neighbours in c each; w: (6, ...), from column k on."""
     to, at, n, k = u(to), u(at), u(n), u(k)
@@ -133,7 +134,7 @@ def between6(y, to, c, at, n, w, k):
         y[to + g + g] = low + (w[3, h] * c[i + u(3)] + w[4, h] * c[i + u(4)] + w[5, h] * c[i + u(5)])
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def spread(y, to, x, at, n):
     """y[2j] = x[j]."""
     to, at, n = u(to), u(at), u(n)
@@ -141,7 +142,7 @@ def spread(y, to, x, at, n):
         y[to + j + j] = x[at + j]
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def gather(y, to, x, at, n, low, mid, high, k):
     """Line restriction: y[j] = low x[2j - 1] + mid x[2j] + high x[2j + 1], the shares from k on, x from `at`."""
     to, at, n, k = u(to), u(at), u(n), u(k)
@@ -151,7 +152,7 @@ def gather(y, to, x, at, n, low, mid, high, k):
         y[to + g] = low[k + g] * x[i - one] + mid[k + g] * x[i] + high[k + g] * x[i + one]
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def relax(x, to, up, mid, down, f, at, n, keep, gain, above, below, beside):
     """One step of a smoother where the row's stencil is one: `(1 - ω) u + ω/D (f + Σ e u_neighbour)`."""
     to, up, mid, down, at, n = u(to), u(up), u(mid), u(down), u(at), u(n)
@@ -161,7 +162,7 @@ def relax(x, to, up, mid, down, f, at, n, keep, gain, above, below, beside):
         x[to + j] = keep * x[mid + j] + gain * (f[at + j] + around)
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def defect(x, to, up, mid, down, f, at, n, diagonal, above, below, beside):
     """The residual `f - A u` of a row whose stencil is one, and its Σ r² in float64."""
     to, up, mid, down, at, n = u(to), u(up), u(mid), u(down), u(at), u(n)
@@ -175,7 +176,7 @@ def defect(x, to, up, mid, down, f, at, n, diagonal, above, below, beside):
     return total
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def sum2(y, to, x, one, other, n, a, b):
     """a x[one:] + b x[other:]."""
     to, one, other, n = u(to), u(one), u(other), u(n)
@@ -183,7 +184,7 @@ def sum2(y, to, x, one, other, n, a, b):
         y[to + j] = a * x[one + j] + b * x[other + j]
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def relax6(x, to, up, down, north, mid, south, f, at, n, keep, gain, above, below, left, right, beside):
     """`relax` with six neighbours: in the planes above and below, in the rows left and right, and beside."""
     to, up, down, at, n = u(to), u(up), u(down), u(at), u(n)
@@ -195,7 +196,7 @@ def relax6(x, to, up, down, north, mid, south, f, at, n, keep, gain, above, belo
         x[to + j] = keep * x[mid + j] + gain * (f[at + j] + around)
 
 
-@numba.njit(**ROW)
+@numba.njit(**LENT)
 def defect6(x, to, up, down, north, mid, south, f, at, n, diagonal, above, below, left, right, beside):
     """`defect` with six neighbours."""
     to, up, down, at, n = u(to), u(up), u(down), u(at), u(n)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
 
 PATIENCE = 1.5  # seconds after which a first call says that it compiles
@@ -50,6 +51,15 @@ def run(function: Callable[..., object], jobs: Sequence[tuple[object, ...]], kin
     finally:
         for job in waiting:
             job.result()
+
+
+def collect(
+    function: Callable[..., object], jobs: Sequence[tuple[object, ...]], shape: tuple[int, ...], kind: object
+) -> list[np.ndarray]:
+    """function(*job, result) for each job, at once: the results, of that shape and zero at first."""
+    results = [np.zeros(shape) for _ in jobs]
+    run(function, [(*job, result) for job, result in zip(jobs, results, strict=True)], kind)
+    return results
 
 
 class _announced:  # noqa: N801

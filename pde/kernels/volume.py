@@ -1,4 +1,4 @@
-"""The sweep of a level in three dimensions: `pde.kernels.plane` with planes for rows, and rows for points.
+"""The sweep of a level in three dimensions: `pde.kernels.wavefront` with planes for rows, and rows for points.
 
 A wavefront travels down the planes of axis 0: step s of the smoother computes plane t - s from three planes of step
 s - 1. All steps do a few rows of their plane, then all of them the next few, so that a row is used again while it is
@@ -15,7 +15,7 @@ import numba
 import numpy as np
 
 from . import rows
-from .plane import CORRECTED, GIVEN, ZERO
+from .start import CORRECTED, GIVEN, ZERO
 
 BLOCK = 16  # rows that a step does at a time
 PAD = 16  # points before and after a row
@@ -207,13 +207,13 @@ def sweep(
         sums[b, 1] += solution2
 
 
-@numba.njit(**rows.ROW)
+@numba.njit(**rows.LENT)
 def _slot(k, size):
     """k modulo size, of k below 2 size."""
     return k - size if k >= size else k
 
 
-@numba.njit(**rows.ROW)
+@numba.njit(**rows.LENT)
 def _between(i, x, m, periodic, prolongation):
     """The two coarse points around point x = i % n, and their shares in it."""
     if prolongation.shape[1] == 0:
@@ -228,7 +228,7 @@ def _between(i, x, m, periodic, prolongation):
     return min(max(near, 0), m - 1), min(max(far, 0), m - 1), a, b  # where the share is zero
 
 
-@numba.njit(**rows.ROW)
+@numba.njit(**rows.LENT)
 def _line(k, other, held, y, row_e, row_v, pitch, e, near, far, n, m, a, b, periodic, to_points):
     """Where coarse row k is, prolonged along axes 0 and 2: made if it is not held, and then not in place of `other`."""
     place = 0 if held[0] == k or (held[1] != k and held[0] != other) else 1
@@ -250,7 +250,7 @@ def _line(k, other, held, y, row_e, row_v, pitch, e, near, far, n, m, a, b, peri
     return to
 
 
-@numba.njit(**rows.ROW)
+@numba.njit(**rows.LENT)
 def _restrict(
     y, i, b, coarse, x, row_0, row_v, row_r, pitch, slab, points, coarse_points,
     restriction0, first0, periodic0, restriction1, first1, periodic1, to_coarse, first2, periodic2,
@@ -296,7 +296,7 @@ def _restrict(
             rows.add_scaled(coarse, to, x, row, m2, weight)
 
 
-@numba.njit(**rows.ROW)
+@numba.njit(**rows.LENT)
 def _irregular(x, before, after, north, mid, south, f, a, c, d, e, w, left, right, width, reaction):
     """Diagonal and residual of one point."""
     u = x[mid]

@@ -11,7 +11,7 @@ import triton.language as tl
 from .points import Axis, inside, prolonged, residual, wrap
 from .restrict import child
 
-RELAX, RESTRICT, CORRECT, SOLVE, INTERPOLATE = (tl.constexpr(k) for k in range(5))
+RELAX, RESTRICT, CORRECT, SOLVE, INTERPOLATE, DIFFERENCE = (tl.constexpr(k) for k in range(6))
 
 
 @triton.jit
@@ -41,7 +41,10 @@ def run(buffer, numbers, layout, instructions, count, ndim: tl.constexpr, taps: 
         elif kind == CORRECT:
             correct(out + b * fine, x + b * fine, y + b * coarse, axes, given, fine, block)
         elif kind == INTERPOLATE:
-            interpolate(out + b * fine, y + b * coarse, numbers, layout, here, axes, fine, taps, block)
+            x, y, out = x + b * fine, y + b * coarse, out + b * fine
+            interpolate(out, x, y, numbers, layout, here, axes, given, fine, taps, block)
+        elif kind == DIFFERENCE:
+            difference(out + b * coarse, x + b * fine, y + b * coarse, omega, axes, coarse, block)
         else:
             solve(out + b * fine, y + b * fine, omega, fine, block)
         tl.debug_barrier()
@@ -79,10 +82,16 @@ def restrict(coarse, u, f, reaction, axes, given, size, ndim: tl.constexpr, bloc
                     some = mask & (at < size * given)
                     _x, _d, r = residual(u, u, f, reaction, i0, i1, i2, axes, mask, some, ndim=ndim, start=1)
                     total += share0 * share1 * share2 * tl.where(mask, r, 0)
-        k0 = wrap(k0 + axes[0].shift, axes[0].m, axes[0].periodic)
-        k1 = wrap(k1 + axes[1].shift, m1, axes[1].periodic)
-        k2 = wrap(k2 + axes[2].shift, m2, axes[2].periodic)
-        tl.store(coarse + (k0 * m1 + k1) * m2 + k2, total, at < size)
+        tl.store(coarse + shifted(k0, k1, k2, axes), total, at < size)
+
+
+@triton.jit
+def shifted(k0, k1, k2, axes):
+    """Where coarse points stand."""
+    k0 = wrap(k0 + axes[0].shift, axes[0].m, axes[0].periodic)
+    k1 = wrap(k1 + axes[1].shift, axes[1].m, axes[1].periodic)
+    k2 = wrap(k2 + axes[2].shift, axes[2].m, axes[2].periodic)
+    return (k0 * axes[1].m + k1) * axes[2].m + k2
 
 
 @triton.jit
@@ -95,13 +104,13 @@ def correct(out, u, e, axes, given, size, block: tl.constexpr):
 
 
 @triton.jit
-def interpolate(out, c, numbers, layout, level, axes, size, taps: tl.constexpr, block: tl.constexpr):
-    """All axes at once: up to taps^d coarse points for each."""
+def interpolate(out, u, c, numbers, layout, level, axes, given, size, taps: tl.constexpr, block: tl.constexpr):
+    """out = c interpolated, and u with it where it is given: all axes at once, up to taps^d coarse points for each."""
     n0, n1, n2 = axes[0].n, axes[1].n, axes[2].n
     for start in range(0, size, block):
         at, i0, i1, i2 = points(start, n1, n2, block)
         mask = at < size
-        total = tl.zeros((block,), out.dtype.element_ty)
+        total = tl.load(u + at, at < size * given, other=0)
         for s0 in range((taps - 1) * axes[0].coarsened + 1):
             k0, share0 = nearest(numbers, layout, level, s0, i0, n0, mask)
             for s1 in range((taps - 1) * axes[1].coarsened + 1):
@@ -118,6 +127,19 @@ def nearest(numbers, layout, axis, s, i, n, mask):
     """Number s of the coarse points that point i is interpolated from, and its share."""
     k = tl.load(layout + tl.load(axis + 8) + s * n + i, mask, other=0)
     return k, tl.load(numbers + tl.load(axis + 7) + s * n + i, mask, other=0)
+
+
+@triton.jit
+def difference(out, u, below, factor, axes, size, block: tl.constexpr):
+    """out = (u - below) times a factor, at the coarse points."""
+    for start in range(0, size, block):
+        at, k0, k1, k2 = points(start, axes[1].m, axes[2].m, block)
+        i0 = (k0 << axes[0].coarsened) + axes[0].first
+        i1 = (k1 << axes[1].coarsened) + axes[1].first
+        i2 = (k2 << axes[2].coarsened) + axes[2].first
+        x = tl.load(u + (i0 * axes[1].n + i1) * axes[2].n + i2, at < size, other=0)
+        to = shifted(k0, k1, k2, axes)
+        tl.store(out + to, (x - tl.load(below + to, at < size, other=0)) * tl.load(factor), at < size)
 
 
 @triton.jit

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-
-from unified.lines import LineInterpolation
+from torch import Tensor
 
 from ..plan import AxisPlan, Plan
 
@@ -55,36 +52,39 @@ class DevicePlan(NamedTuple):
         m0, m1, m2 = (axis.m for axis in self.axes)
         return m0, m1, m2
 
+    def tensor(self, batch: int, *, coarse: bool = False) -> Tensor:
+        """One of any numbers: (B, 1, *grid), or of the coarse grid."""
+        shape = self.coarse_shape if coarse else self.shape
+        return self.reaction.new_empty(batch, 1, *shape[3 - self.ndim :])
 
-def move(plan: Plan, interpolation: Iterable[nn.Module] | None, device: torch.device) -> DevicePlan:
-    """The plan of a level, and its interpolation of solutions, on a device. Not for fields of coefficients."""
-    ndim, dtype = len(plan.axes), plan.pre.dtype
-    shifts = dict(plan.shifts)
-    lines = {part.layout.axis: part for part in interpolation or () if isinstance(part, LineInterpolation)}
-    axes = [_axis(axis, lines.get(i), shifts.get(i, 0)) for i, axis in enumerate(plan.axes, start=-ndim)]
+
+def move(plan: Plan, device: torch.device, dtype: np.dtype | None = None) -> DevicePlan:
+    """The plan of a level on a device, in its dtype or that given. Not for fields of coefficients."""
+    dtype = plan.pre.dtype if dtype is None else dtype
+    shifts, ndim = dict(plan.shifts), len(plan.axes)
+    axes = [_axis(axis, shifts.get(i, 0), dtype) for i, axis in enumerate(plan.axes, start=-ndim)]
     axes = [_point(dtype)] * (3 - ndim) + axes
     first, second, third = (axis._replace(**{k: getattr(axis, k).to(device) for k in TENSORS}) for axis in axes)
-    numbers = (np.array([plan.reaction], dtype), plan.pre, plan.post)
-    return DevicePlan((first, second, third), ndim, *(torch.from_numpy(x.copy()).to(device) for x in numbers))
+    numbers = (np.array([plan.reaction]), plan.pre, plan.post)
+    return DevicePlan((first, second, third), ndim, *(torch.from_numpy(x.astype(dtype)).to(device) for x in numbers))
 
 
 TENSORS = ("table", "index", "weights")
 
 
-def _axis(plan: AxisPlan, line: LineInterpolation | None, by: int) -> DeviceAxis:
+def _axis(plan: AxisPlan, by: int, dtype: np.dtype) -> DeviceAxis:
     """by: of the restriction's `Shift`."""
     n, m = plan.n, plan.m
-    edges = plan.edges if n > 1 or not plan.periodic else np.zeros_like(plan.edges)  # its own neighbour
     if plan.coarsened:
         R, P = plan.restriction, _by_point(plan)
     else:
-        R, P = np.zeros((3, m), edges.dtype), np.zeros((2, n), edges.dtype)
+        R, P = np.zeros((3, m)), np.zeros((2, n))
         R[1], P[0] = 1, 1
-    table = np.concatenate([edges, plan.widths, R.ravel(), P.ravel()])
-    index, weights = _nodes(plan, line)
-    index = (index + by) % m
+    table = np.concatenate([plan.edges64, plan.widths, R.ravel(), P.ravel()]).astype(dtype)
+    index = (np.maximum(plan.index, 0).T + by) % m  # what is missing has no weight
+    parts = (table, index.astype(np.int32), plan.weights.T.astype(dtype))
     return DeviceAxis(
-        *(torch.from_numpy(np.ascontiguousarray(x)) for x in (table, index.astype(np.int32), weights)),
+        *(torch.from_numpy(np.ascontiguousarray(x)) for x in parts),
         n=n, m=m, first=plan.first, shift=by % m, periodic=plan.periodic, coarsened=plan.coarsened,
     )  # fmt: skip
 
@@ -103,15 +103,3 @@ def _by_point(plan: AxisPlan) -> np.ndarray:
     out = np.empty((2, 2 * pairs.shape[1]), pairs.dtype)
     out[:, 0::2], out[:, 1::2] = low, pairs[2:]
     return out[:, : plan.n]
-
-
-def _nodes(plan: AxisPlan, line: LineInterpolation | None) -> tuple[np.ndarray, np.ndarray]:
-    """Index and weights of all points: a kept one is its coarse point."""
-    n = plan.n
-    index, weights = np.zeros((TAPS, n), int), np.zeros((TAPS, n), plan.edges.dtype)
-    kept = np.arange(plan.first, n, 2) if plan.coarsened else np.arange(n)
-    index[0, kept], weights[0, kept] = np.arange(len(kept)), 1
-    if line is not None:
-        between, taps = np.arange(1 - plan.first, n, 2), line.index.shape[1]
-        index[:taps, between], weights[:taps, between] = line.index.T.cpu(), line.weights.T.cpu()
-    return index, weights

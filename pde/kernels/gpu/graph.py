@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
 import torch
+from torch import Tensor
 
+from unified.multigrid import State, execute
+from unified.program import Program
+
+from .launch import same
+from .level import CudaLevel
+from .memory import Memory
+
+ENABLED = True  # whether anything is replayed: not, to see each launch
 Out = TypeVar("Out")
 
 
@@ -14,10 +24,10 @@ class Graph(Generic[Out]):
     """What `run` launches, on the memory it was captured with: put inputs into the same tensors, call, read `out`.
 
     run: the same launches every time, without a look at a device's numbers; what it allocates stays in the graph. It
-    runs a few times before it is captured, since kernels are compiled at their first launch: put inputs in after that.
+    runs before it is captured, since kernels are compiled at their first launch: put inputs in after that.
     """
 
-    def __init__(self, run: Callable[[], Out], device: torch.device, *, before: int = 2) -> None:
+    def __init__(self, run: Callable[[], Out], device: torch.device, *, before: int = 1) -> None:
         with torch.cuda.device(device):
             side = torch.cuda.Stream()
             side.wait_stream(torch.cuda.current_stream())
@@ -26,10 +36,44 @@ class Graph(Generic[Out]):
                     run()
             torch.cuda.current_stream().wait_stream(side)
             self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
+            with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
                 self.out = run()
 
     def __call__(self) -> Out:
         """Replayed on the current stream."""
         self.graph.replay()
         return self.out
+
+
+class Replayed:
+    """A `rest` (see `unified.multigrid`): programs on some levels, each replayed from a graph on a CUDA device.
+
+    What kernels do not take, and a level that is entered with a u, are not.
+    """
+
+    def __init__(self, levels: Sequence[CudaLevel], memory: Memory) -> None:
+        self.levels, self.memory = levels, memory
+
+    def __call__(self, program: Program, state: State) -> list[State]:
+        f, run = state.f, partial(execute, program, self.levels)
+        plain = f.is_cuda and state.u is None and self.levels[0].takes(f)
+        if not (ENABLED and plain) or torch.cuda.is_current_stream_capturing():
+            return run(state)
+        return self.memory.get(len(f), (self, program), lambda: _Replay(run, f))(f)
+
+
+class _Replay:
+    """Run as it is the first time, which compiles and allocates; captured the second time; replayed from then on."""
+
+    def __init__(self, run: Callable[[State], list[State]], f: Tensor) -> None:
+        self.run, self.f = run, f
+        self.graph: Graph[list[State]] | None = None
+        self.ready = False
+
+    def __call__(self, f: Tensor) -> list[State]:
+        if not (self.ready and same(f, self.f)):
+            self.ready = True
+            return self.run(State(None, f))
+        if self.graph is None:
+            self.graph = Graph(partial(self.run, State(None, self.f)), f.device)
+        return self.graph()

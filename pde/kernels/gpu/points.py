@@ -1,7 +1,8 @@
 """What the kernels are made of: values, residuals and prolonged corrections at any points of a grid of three axes.
 
 Indices broadcast against each other: (rows, 1) and (1, columns) of a tile, or all of one shape. Flags of an axis may be
-constants, or numbers that were loaded. Beyond an end stands zero, or the other end of a periodic axis.
+constants, or numbers that were loaded. Beyond an end stands zero, or the other end of a periodic axis. What is loaded
+takes the dtype of the axes' tables, which may be wider than that of the arrays.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def load(x, i0, i1, i2, axes, mask):
     i1 = wrap(i1, axes[1].n, axes[1].periodic)
     i2 = wrap(i2, axes[2].n, axes[2].periodic)
     mask = mask & inside(i0, axes[0].n) & inside(i1, axes[1].n) & inside(i2, axes[2].n)
-    return tl.load(x + ((i0.to(tl.int64) * axes[1].n + i1) * axes[2].n + i2), mask, other=0)
+    x = tl.load(x + ((i0.to(tl.int64) * axes[1].n + i1) * axes[2].n + i2), mask, other=0)
+    return x.to(axes[2].table.dtype.element_ty)
 
 
 @triton.jit

@@ -1,7 +1,4 @@
-"""Residuals, their restriction, and their sums: one pass in 2-D, where residuals are cheap to compute again.
-
-Sums are kept a program and added afterwards, in one order: they are the same every time.
-"""
+"""Residuals and their restriction: one pass in 2-D, where residuals are cheap to compute again."""
 
 from __future__ import annotations
 
@@ -9,21 +6,7 @@ import triton
 import triton.language as tl
 
 from .points import inside, load, number, residual, tile, wrap
-
-
-@triton.jit
-def defect(
-    out, u, f, reaction, axes, sums,
-    ndim: tl.constexpr, summed: tl.constexpr, high: tl.constexpr, wide: tl.constexpr,
-):  # fmt: skip
-    """out = f - A u, and its program's Σ r² and Σ u²: sums (programs, 2), float64."""
-    n0, n1, n2 = axes[0].n, axes[1].n, axes[2].n
-    b, i0, i1, i2, mask = tile(n0, n1, n2, high, wide)
-    fine = b * n0 * n1 * n2
-    x, _d, r = residual(u + fine, u, f + fine, reaction, i0, i1, i2, axes, mask, mask, ndim=ndim, start=1)
-    tl.store(out + fine + (i0.to(tl.int64) * n1 + i1) * n2 + i2, r, mask)
-    if summed:
-        write_sums(sums, tl.where(mask, r, 0).to(tl.float64), tl.where(mask, x, 0).to(tl.float64))
+from .residual import write_sums
 
 
 @triton.jit
@@ -31,7 +14,10 @@ def restrict(
     coarse, u, f, reaction, axes, sums,
     ndim: tl.constexpr, ready: tl.constexpr, summed: tl.constexpr, high: tl.constexpr, wide: tl.constexpr,
 ):  # fmt: skip
-    """coarse = R(f - A u), each residual computed where it is needed; sums as `defect`. ready: f is the residual."""
+    """coarse = R(f - A u), each residual computed where it is needed; sums as `defect`.
+
+    ready: f is the residual; of u = 0, where it is summed.
+    """
     n0, n1, n2 = axes[0].n, axes[1].n, axes[2].n
     m0, m1, m2 = axes[0].m, axes[1].m, axes[2].m
     b, k0, k1, k2, mask = tile(m0, m1, m2, high, wide)
@@ -48,22 +34,23 @@ def restrict(
                 i2, share2, once2 = child(k2, a2, axes[2])
                 here = mask & inside(i0, n0) & inside(i1, n1) & inside(i2, n2)
                 if ready:
+                    x = tl.zeros(mask.shape, coarse.dtype.element_ty)
                     r = load(f, i0, i1, i2, axes, here)
                 else:
                     x, _d, r = residual(u, u, f, reaction, i0, i1, i2, axes, here, here, ndim=ndim, start=1)
-                    if summed:
-                        once = here & once0 & once1 & once2
-                        r64 = tl.where(once, r, 0).to(tl.float64)
-                        u64 = tl.where(once, x, 0).to(tl.float64)
-                        r2 += r64 * r64
-                        u2 += u64 * u64
+                if summed:
+                    once = here & once0 & once1 & once2
+                    r64 = tl.where(once, r, 0).to(tl.float64)
+                    u64 = tl.where(once, x, 0).to(tl.float64)
+                    r2 += r64 * r64
+                    u2 += u64 * u64
                 total += share0 * share1 * share2 * tl.where(here, r, 0)
     k0 = wrap(k0 + axes[0].shift, m0, axes[0].periodic)
     k1 = wrap(k1 + axes[1].shift, m1, axes[1].periodic)
     k2 = wrap(k2 + axes[2].shift, m2, axes[2].periodic)
     tl.store(coarse + b * m0 * m1 * m2 + (k0.to(tl.int64) * m1 + k1) * m2 + k2, total, mask)
-    if summed and not ready:
-        store_sums(sums, r2, u2)
+    if summed:
+        write_sums(sums, r2, u2)
 
 
 @triton.jit
@@ -75,16 +62,3 @@ def child(k, a, axis):
     i = (k << axis.coarsened) + axis.first + a
     share = number(axis, 2 * axis.n + 1 + (a + 1) * axis.m, k, axis.m)
     return wrap(i, axis.n, axis.periodic), share, ((a >= 0) & (i < axis.n)) | (i == 0)
-
-
-@triton.jit
-def write_sums(sums, r, u):
-    store_sums(sums, r * r, u * u)
-
-
-@triton.jit
-def store_sums(sums, r2, u2):
-    """Σ over a tile, to this program's place."""
-    at = sums + 2 * tl.program_id(0).to(tl.int64)
-    tl.store(at, tl.sum(tl.sum(r2, 1), 0))
-    tl.store(at + 1, tl.sum(tl.sum(u2, 1), 0))

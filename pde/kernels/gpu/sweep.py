@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from . import relax, restrict
+from . import relax, residual, restrict
 from .device import DevicePlan
 from .launch import HOW, axes_of, same, tiles
 
@@ -22,10 +22,10 @@ FUSED_RESTRICTION = 2
 
 
 class Swept(NamedTuple):
-    """u: the tensor that has the result, None for zero. sums: (B, 2), ‖f - A u‖² and ‖u‖², float64."""
+    """u: the tensor that has the result, None for zero. parts: sums of each program, to be added by `total`."""
 
     u: Tensor | None
-    sums: Tensor | None
+    parts: Tensor | None
 
 
 def sweep(
@@ -88,38 +88,41 @@ def restricted(
     plan: DevicePlan, coarse: Tensor, u: Tensor | None, f: Tensor, work: Tensor, *, sums: bool = False
 ) -> Tensor | None:
     """coarse = R(f - A u); u: None is zero. work: for the residual, of the size of f."""
-    parts = None
-    if u is None:
-        r, parts = f, _squares(f) if sums else None
-    elif plan.ndim > FUSED_RESTRICTION:
-        r, parts = work, defect(plan, work, u, f, sums=sums)
-    else:
-        r = None
-    grid, block = tiles(plan.coarse_shape, coarse, few=r is None)
-    here = f.new_empty(grid[0], 2, dtype=torch.float64) if sums and r is None else None
-    restrict.restrict[grid](
-        coarse, f if u is None else u, f if r is None else r, plan.reaction, axes_of(plan),
-        plan.reaction if here is None else here,
-        ndim=plan.ndim, ready=r is not None, summed=here is not None, **block, **HOW,
+    grid, r, parts = tiles(plan.coarse_shape, coarse), f, None
+    if u is not None and plan.ndim > FUSED_RESTRICTION:
+        r, parts, sums = work, defect(plan, work, u, f, sums=sums), False
+    elif u is not None:
+        grid = tiles(plan.coarse_shape, coarse, few=True)
+    parts = _parts(grid[0], f) if sums else parts
+    restrict.restrict[grid[0]](
+        coarse, f if u is None else u, r, plan.reaction, axes_of(plan), plan.reaction if parts is None else parts,
+        ndim=plan.ndim, ready=u is None or r is work, summed=sums, **grid[1], **HOW,
     )  # fmt: skip
-    return parts if here is None else _total(here, f)
+    return parts
 
 
-def defect(plan: DevicePlan, out: Tensor, u: Tensor, f: Tensor, *, sums: bool = False) -> Tensor | None:
-    """out = f - A u, and its sums."""
+def defect(plan: DevicePlan, out: Tensor | None, u: Tensor, f: Tensor, *, sums: bool = False) -> Tensor | None:
+    """out = f - A u, unless it is None, and its sums; in the dtype of the plan."""
     grid, block = tiles(plan.shape, f)
-    parts = f.new_empty(grid[0], 2, dtype=torch.float64) if sums else plan.reaction
-    restrict.defect[grid](
-        out, u, f, plan.reaction, axes_of(plan), parts, ndim=plan.ndim, summed=sums, **block, **HOW
+    parts = _parts(grid, f) if sums else None
+    residual.defect[grid](
+        f if out is None else out, u, f, plan.reaction, axes_of(plan), plan.reaction if parts is None else parts,
+        ndim=plan.ndim, stored=out is not None, summed=sums, **block, **HOW,
     )  # fmt: skip
-    return _total(parts, f) if sums else None
+    return parts
 
 
-def _total(parts: Tensor, f: Tensor) -> Tensor:
-    """From sums of programs to those of a batch, (B, 2)."""
-    return parts.reshape(f.shape[0], -1, 2).sum(1)
+def product(plan: DevicePlan, out: Tensor, u: Tensor) -> Tensor:
+    """out = A u."""
+    grid, block = tiles(plan.shape, u)
+    residual.product[grid](out, u, plan.reaction, axes_of(plan), ndim=plan.ndim, **block, **HOW)
+    return out
 
 
-def _squares(f: Tensor) -> Tensor:
-    r2 = f.flatten(1).double().square().sum(1)
-    return torch.stack([r2, torch.zeros_like(r2)], 1)
+def total(parts: Tensor, batch: int) -> Tensor:
+    """(B, 2): ‖f - A u‖² and ‖u‖², float64, from the sums of programs."""
+    return parts.reshape(batch, -1, 2).sum(1)
+
+
+def _parts(grid: tuple[int], f: Tensor) -> Tensor:
+    return f.new_empty(grid[0], 2, dtype=torch.float64)

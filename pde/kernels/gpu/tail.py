@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import torch
-import triton.language as tl
 from torch import Tensor
 
-from unified.program import Kind, Op
+from unified.multigrid import State, execute
+from unified.program import Program
 
+from ...coarsening import Extrapolation
 from . import block
 from .device import TAPS, DevicePlan
+from .instructions import BUFFERS, Compiler, Numbers
 from .launch import HOW
+from .level import CudaLevel
+from .memory import Memory
 
 LIMIT = 64**2  # points of a level that one block of threads is still quick enough for
 BLOCK = 1024  # points at a time
@@ -23,43 +25,66 @@ WARPS = 16
 
 
 class Tail:
-    """Levels with their buffers, and a program on them: put f into `f`, call, and read `u`.
+    """A `rest` (see `unified.multigrid`) in one launch; states are views of a buffer that it uses again.
 
-    plans: of levels of one dimension, finest first. inverse: (N, N), the coarsest's. given: the program starts from
-    what is in `start`, not from zero.
+    What kernels do not take, and a level that is entered with a u, run composed. inverse: (N, N), the coarsest's.
     """
 
-    def __init__(
-        self, plans: Sequence[DevicePlan], inverse: Tensor, program: Sequence[Op], batch: int = 1, given: bool = False
-    ) -> None:
-        self.ndim, self.batch = plans[0].ndim, batch
-        numbers = Numbers()
-        numbers.put(plans[0].reaction)  # first
-        indices = Numbers(9 * 3 * len(plans))
-        layout = [x for plan in plans for x in _layout(plan, numbers, indices)]
-        offset = list(itertools.accumulate((3 * batch * math.prod(plan.shape) for plan in plans), initial=0))
-        compiler = Compiler(plans, offset, numbers, numbers.put(inverse), given)
-        listed = [one for op in program for one in compiler.instructions(*op)]
-        like = {"device": inverse.device}
-        self.buffer = inverse.new_zeros(offset[-1])
+    def __init__(self, levels: Sequence[CudaLevel], inverse: Tensor, memory: Memory) -> None:
+        self.levels, self.memory = levels, memory
+        self.plans = [level.plan for level in levels]
+        numbers, indices = _Parts(), _Parts(9 * 3 * len(levels))
+        numbers.put(self.plans[0].reaction)  # first
+        layout = [x for plan in self.plans for x in _layout(plan, numbers, indices)]
+        steps, factors = [], []
+        for level in levels:
+            pre, post = (range(numbers.put(x), numbers.size) for x in (level.plan.pre, level.plan.post))
+            steps.append((pre, post))
+            start = level.composed.extrapolation
+            factor = 2.0**-start.order if isinstance(start, Extrapolation) else None
+            factors.append(None if factor is None else numbers.put(self.plans[0].reaction.new_tensor([factor])))
+        self.places = Numbers(steps, factors, numbers.put(inverse.to(numbers.parts[0])))
         self.numbers = torch.cat(numbers.parts)
-        self.layout = torch.cat([torch.tensor(layout, dtype=torch.int32, **like), *indices.parts])
-        self.instructions = torch.tensor(listed, dtype=torch.int64, **like)
-        shape = plans[0].shape[3 - self.ndim :]
-        size = batch * math.prod(shape)
-        self.f, self.start, other = (x.view(batch, 1, *shape) for x in self.buffer[: 3 * size].split(size))
-        self.u = other if compiler.side[0] else self.start
+        self.layout = torch.cat([indices.parts[0].new_tensor(layout), *indices.parts])
 
-    def __call__(self) -> Tensor:
-        with torch.cuda.device_of(self.buffer):
-            block.run[(self.batch,)](
-                self.buffer, self.numbers, self.layout, self.instructions, len(self.instructions),
-                ndim=self.ndim, taps=TAPS, block=BLOCK, **(HOW | {"num_warps": WARPS}),
+    def __call__(self, program: Program, state: State) -> list[State]:
+        if state.u is not None or not self.levels[0].takes(state.f):
+            return execute(program, [level.composed for level in self.levels], state)
+        batch = len(state.f)
+        buffer = self.memory.get(batch, self, lambda: self.numbers.new_empty(BUFFERS * sum(self._sizes(batch))))
+        compiled = self.memory.get(batch, (self, program), lambda: self._compiled(program, buffer, batch))
+        instructions, states = compiled
+        states[0].f.copy_(state.f)
+        plan = self.plans[0]
+        with torch.cuda.device_of(buffer):
+            block.run[(batch,)](
+                buffer, self.numbers, self.layout, instructions, len(instructions),
+                ndim=plan.ndim, taps=TAPS, block=BLOCK, **(HOW | {"num_warps": WARPS}),
             )  # fmt: skip
-        return self.u
+        return states
+
+    def _sizes(self, batch: int) -> list[int]:
+        return [batch * math.prod(plan.shape) for plan in self.plans]
+
+    def _compiled(self, program: Program, buffer: Tensor, batch: int) -> tuple[Tensor, list[State]]:
+        """The instructions, and where the states are after them."""
+        compiler = Compiler(self._sizes(batch), self.places)
+        listed = [one for op in program for one in compiler.instructions(op)]
+
+        def view(level: int, k: int) -> Tensor:
+            plan, start = self.plans[level], compiler.place(level, k)
+            return buffer[start : start + compiler.sizes[level]].view(batch, 1, *plan.shape[3 - plan.ndim :])
+
+        lowest = max(op.level + (op.kind in ("down", "up", "interpolate")) for op in program)
+        states = []
+        for i in range(lowest + 1):
+            u = view(i, compiler.buffer[i]) if compiler.given[i] else None
+            below = (*compiler.kept, None)[i + 1]
+            states.append(State(u, view(i, 0), None, None if below is None else view(i + 1, below)))
+        return torch.tensor(listed, dtype=torch.int64, device=buffer.device), states
 
 
-class Numbers:
+class _Parts:
     """Tensors one after the other, from a place on."""
 
     def __init__(self, size: int = 0) -> None:
@@ -73,58 +98,7 @@ class Numbers:
         return self.size - x.numel()
 
 
-class Instruction(NamedTuple):
-    """kind: one of `pde.kernels.gpu.block`'s. level: whose axes. given: 0 for u = 0.
-
-    x: place of u; y: of f, or of the coarse u; out: of what is written, all in the buffer. number: of ω or the inverse.
-    """
-
-    kind: int
-    level: int
-    given: int
-    x: int
-    y: int
-    out: int
-    number: int = 0
-
-
-class Compiler:
-    """From ops to instructions. It knows which levels have a u, and in which (`side`) of their two buffers."""
-
-    def __init__(
-        self, plans: Sequence[DevicePlan], offset: Sequence[int], numbers: Numbers, inverse: int, given: bool
-    ) -> None:
-        self.offset, self.inverse = offset, inverse
-        self.steps = [[range(numbers.put(x), numbers.size) for x in (plan.pre, plan.post)] for plan in plans]
-        self.side, self.given = [0] * len(plans), [int(given), *[0] * (len(plans) - 1)]
-
-    def f(self, level: int) -> int:
-        return self.offset[level]
-
-    def u(self, level: int, other: int = 0) -> int:
-        start, end = self.offset[level : level + 2]  # f and two buffers of u
-        return start + (1 + (self.side[level] ^ other)) * (end - start) // 3
-
-    def instructions(self, kind: Kind, i: int) -> Iterator[Instruction]:
-        if kind in ("pre", "post"):
-            for omega in self.steps[i][kind == "post"]:
-                yield self._one(block.RELAX, i, self.f(i), self.u(i, 1), omega)
-                self.side[i], self.given[i] = 1 - self.side[i], 1
-        elif kind == "down":
-            yield self._one(block.RESTRICT, i, self.f(i), self.f(i + 1))
-            self.given[i + 1] = 0
-        elif kind == "solve":
-            yield self._one(block.SOLVE, i, self.f(i), self.u(i), self.inverse)
-        else:
-            yield self._one({"up": block.CORRECT, "interpolate": block.INTERPOLATE}[kind], i, self.u(i + 1), self.u(i))
-        if kind in ("solve", "up", "interpolate"):
-            self.given[i] = 1
-
-    def _one(self, kind: tl.constexpr, i: int, y: int, out: int, number: int = 0) -> Instruction:
-        return Instruction(kind.value, i, self.given[i], self.u(i), y, out, number)
-
-
-def _layout(plan: DevicePlan, numbers: Numbers, indices: Numbers) -> Iterator[int]:
+def _layout(plan: DevicePlan, numbers: _Parts, indices: _Parts) -> Iterator[int]:
     """What the kernel reads of a level: of each axis nine numbers."""
     for axis in plan.axes:
         yield from (numbers.put(axis.table), axis.n, axis.m, axis.first, axis.shift, axis.periodic, axis.coarsened)

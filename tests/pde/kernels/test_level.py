@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from torch.autograd import forward_ad
 
 import pde
 from pde.kernels import LEAST
@@ -226,3 +227,25 @@ def test_products_and_norms(name, dtype):
     expected = torch.linalg.vector_norm((f - A(u)).flatten(1), dim=1)
     torch.testing.assert_close(norms.residual, expected, rtol=1e-13, atol=0)
     torch.testing.assert_close(norms.solution, torch.linalg.vector_norm(u.flatten(1), dim=1), rtol=1e-13, atol=0)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+def test_tangents_pass_through_a_cycle():
+    """Numbers that carry a tangent are no plain arrays: the composed levels run."""
+    problem = problem_of("square")
+    composed, fused = both(problem)
+    f, t = torch.randn(2, 1, 1, *problem.shape, dtype=torch.float64)
+    with forward_ad.dual_level():
+        expected, found = (forward_ad.unpack_dual(mg(forward_ad.make_dual(f, t))).tangent for mg in (composed, fused))
+    close(expected, found)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_periodic_axis_of_one_point(turned):
+    """The point is its own neighbour: no part of the diagonal."""
+    order = slice(None, None, -1 if turned else 1)
+    problem = pde.Poisson((3, 48)[order], bc=P, a=(1.0, 1e-3)[order], c=3.0)
+    composed, fused = (pde.multigrid(problem, level=level, coarsest=6) for level in ("composed", "fused"))
+    assert any(1 in level.kernels.shape for level in fused.levels[:-1])
+    f = torch.randn(1, 1, *problem.shape, dtype=torch.float64)
+    close(composed(f), fused(f))

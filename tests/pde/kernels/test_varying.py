@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import pde
-from pde.kernels import level, plane_field, threads
+from pde.kernels import launch, threads
+from pde.kernels.level import FusedLevel
 from unified.program import cycle
 
 D, N, P = "dirichlet", "neumann", "periodic"
@@ -23,8 +24,8 @@ CASES = [  # shape, sides
 @pytest.mark.parametrize("batch", [0, 3])
 @pytest.mark.parametrize("width", [12, 1024])
 def test_equals_composed(shape, bc, batch, width, monkeypatch):
-    monkeypatch.setitem(level.WIDTHS, plane_field.sweep, width)
-    monkeypatch.setattr(level, "SINGLE", 100)
+    monkeypatch.setitem(launch.WIDTHS, "varying", width)
+    monkeypatch.setattr(launch, "SINGLE", 100)
     monkeypatch.setattr(threads, "cut", halved)
     torch.manual_seed(0)
     cells = pde.Poisson(shape, bc=bc).cells
@@ -37,7 +38,7 @@ def test_equals_composed(shape, bc, batch, width, monkeypatch):
         problem = pde.Poisson(shape, bc=bc, a=field, c=reaction)
         for program in ("V", "fmg", lambda n: 2 * cycle("V", n)):
             composed, fused = (pde.multigrid(problem, program, level=how, coarsest=9) for how in ("composed", "fused"))
-            assert sum(isinstance(x, level.FusedLevel) for x in fused.levels) == len(fused.levels) - 1
+            assert sum(isinstance(x, FusedLevel) for x in fused.levels) == len(fused.levels) - 1
             same(fused(f), composed(f))
             if not fused.nested:
                 before = u.clone()

@@ -1,0 +1,20 @@
+"""What a compiled kernel may be given: arrays of numbers, of which nobody wants derivatives."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor  # type: ignore[attr-defined]
+from torch.autograd import forward_ad
+
+
+def is_array(x: Tensor) -> bool:
+    """Whether x is memory of the CPU, and not what torch.func stands for it."""
+    return x.device.type == "cpu" and not is_functorch_wrapped_tensor(x)
+
+
+def has_graph(x: Tensor) -> bool:
+    """Whether derivatives by x are to be computed, backwards or forwards."""
+    if torch.is_grad_enabled() and x.requires_grad:
+        return True
+    return forward_ad._current_level >= 0 and forward_ad.unpack_dual(x).tangent is not None
