@@ -1,7 +1,7 @@
 """One row of an operator of constant coefficients: its stencil is one, but at irregular columns, which are mended.
 
 operator: a tuple of edges0, widths0, edges1, widths1, the irregular columns and the reaction of `pde.kernels.plan`.
-mended: places of irregular columns in a strip, and which columns they are; `count` of them.
+mended: of `count` irregular columns in a strip, each place and which column it is.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ def find(mended, irregular, low, high, n1):
     for column in irregular:
         j = column - (column - low) // n1 * n1
         while j < high:
-            mended[0, count], mended[1, count] = j, column
+            mended[2 * count], mended[2 * count + 1] = j, column
             count += 1
             j += n1
     return count
 
 
-@numba.njit(**rows.LENT)
+@numba.njit(**rows.INLINE)
 def step(x, to, before, mid, after, f, at, begin, end, i, omega, zero, operator, mended, count):
     """One step of the smoother in row i, from columns begin to end. zero: whether from u = 0. Places: of column 0."""
     up, down, w, beside, diagonal = _row(i, operator)
@@ -34,26 +34,27 @@ def step(x, to, before, mid, after, f, at, begin, end, i, omega, zero, operator,
         rows.relax(x, to + begin, before + begin, mid + begin, after + begin, f, at + begin, end - begin,
                    x.dtype.type(1) - omega, omega / diagonal, up, down, w * beside)  # fmt: skip
     for k in range(count):
-        j = mended[0, k]
+        j = mended[2 * k]
         if begin <= j < end:
-            d, r = _point(x, before + j, mid + j, after + j, f[at + j], up, down, w, mended[1, k], operator)
+            d, r = _point(x, before + j, mid + j, after + j, f[at + j], up, down, w, mended[2 * k + 1], operator)
             x[to + j] = x[mid + j] + omega * r / d
 
 
-@numba.njit(**rows.LENT)
+@numba.njit(**rows.INLINE)
 def residual(x, to, before, mid, after, f, at, begin, end, i, operator, mended, count):
     """x[to + j] = (f - A u) at (i, j), and Σ r² of the columns from begin to end where none of them is mended."""
     up, down, w, beside, diagonal = _row(i, operator)
     total = rows.defect(x, to + begin, before + begin, mid + begin, after + begin, f, at + begin, end - begin,
                         diagonal, up, down, w * beside)  # fmt: skip
     for k in range(count):
-        j = mended[0, k]
+        j = mended[2 * k]
         if begin <= j < end:
-            _, x[to + j] = _point(x, before + j, mid + j, after + j, f[at + j], up, down, w, mended[1, k], operator)
+            _, r = _point(x, before + j, mid + j, after + j, f[at + j], up, down, w, mended[2 * k + 1], operator)
+            x[to + j] = r
     return total
 
 
-@numba.njit(**rows.LENT)
+@numba.njit(**rows.INLINE)
 def _row(i, operator):
     """The edges to the rows before and after, the row's width, the edge beside and the diagonal of its stencil."""
     edges0, widths0, edges1, widths1, _, reaction = operator
@@ -61,7 +62,7 @@ def _row(i, operator):
     return up, down, w, beside, up + down + w * (beside + beside + reaction)
 
 
-@numba.njit(**rows.LENT)
+@numba.njit(**rows.INLINE)
 def _point(x, before, mid, after, f, up, down, w, j, operator):
     """Diagonal and residual of one point, in column j."""
     _, _, edges1, widths1, _, reaction = operator

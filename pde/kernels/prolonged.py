@@ -1,7 +1,8 @@
 """Coarse rows prolonged along axis 1, which the rows of a start take their values from.
 
-Up to six are held at once, as each is needed by several rows: `lines` is a tuple of these rows, the coarse row that
-each holds, and those that the row at hand needs, with their places and shares.
+Six of them are held at once, as each is needed by several rows: x has them from `lines` on, and after them their shares
+in the row at hand. which: the coarse rows that are held, then those that the row at hand takes its values from, -1
+where there are fewer, then where x has those.
 """
 
 from __future__ import annotations
@@ -10,101 +11,102 @@ import numba
 
 from . import rows
 
+HELD, NEEDED, PLACES = 0, 6, 12  # parts of `which`
+
 
 @numba.njit(**rows.LENT)
-def hold(lines, nested, i, e, first_row, m0, m1, n1, axis0, axis1):
-    """Find what row i is made of; lines that are missing are made. first_row: of e."""
-    values, held, needs, places, shares = lines
-    _share(needs, shares, nested, i, m0, axis0)
-    places[:] = 0
+def hold(x, lines, which, nested, i, e, first_row, m0, m1, n1, axis0, axis1):
+    """Find what row i takes its values from, and make what is not held. first_row: of e."""
+    _share(x, lines + 6 * n1, which, nested, i, m0, axis0)
     for q in range(6):
-        if needs[q] < 0:
-            continue
-        place = _find(held, needs[q])
-        if place < 0:
-            place = _unused(held, needs)
-            held[place] = needs[q]
-            at = (first_row + needs[q]) * m1
-            if nested:
-                _cubic(values, place * n1, e, at, m1, n1, axis1)
-            else:
-                _linear(values, place * n1, e, at, m1, n1, axis1)
-        places[q] = place * n1
+        k = which[NEEDED + q]
+        which[PLACES + q] = lines
+        if k >= 0:
+            p = _find(which, HELD, k)
+            to = lines + p * n1
+            if p < 0:
+                p = _unused(which)
+                to = lines + p * n1
+                which[HELD + p] = k
+                if nested:
+                    _cubic(x, to, e, (first_row + k) * m1, m1, n1, axis1)
+                else:
+                    _linear(x, to, e, (first_row + k) * m1, m1, n1, axis1)
+            which[PLACES + q] = to
 
 
 @numba.njit(**rows.LENT)
-def _share(needs, shares, nested, i, m0, axis0):
-    """The coarse rows that row i lies between, or those of the stencil of a higher order; -1 where there is none."""
+def _share(x, shares, which, nested, i, m0, axis0):
+    """The coarse rows before and after row i, or those of a stencil of higher order, and their shares in it."""
     periodic0, _, prolongation0, _, index0, weights0 = axis0
-    needs[:], shares[:] = -1, 0
-    if nested:
-        for q in range(6):
-            if index0[i, q] >= 0 and weights0[i, q] != 0:
-                needs[q], shares[q] = index0[i, q], weights0[i, q]
-    elif prolongation0.shape[1] == 0:
-        needs[0], shares[0] = i, 1
-    else:
-        pair, odd = i // 2, i % 2
-        for q in range(2):
-            k = pair - 1 + odd + q
+    for q in range(6):
+        k, share = -1, x.dtype.type(0)
+        if nested:
+            k, share = index0[i, q], weights0[i, q]
+        elif prolongation0.shape[1] == 0:
+            if q == 0:
+                k, share = i, x.dtype.type(1)
+        elif q < 2:
+            k, share = i // 2 - 1 + i % 2 + q, prolongation0[2 * (i % 2) + q, i // 2]
             if periodic0:
                 k = k % m0
-            if 0 <= k < m0 and prolongation0[2 * odd + q, pair] != 0:
-                needs[q], shares[q] = k, prolongation0[2 * odd + q, pair]
+        there = 0 <= k < m0 and share != 0
+        which[NEEDED + q] = k if there else -1
+        x[shares + q] = share if there else x.dtype.type(0)
 
 
 @numba.njit(**rows.LENT)
-def _find(held, k):
-    """Where k is, or -1."""
-    place = -1
+def _find(which, part, k):
+    """Which one of a part is k, or -1."""
+    found = -1
     for p in range(6):
-        if held[p] == k:
-            place = p
-    return place
+        if which[part + p] == k:
+            found = p
+    return found
 
 
 @numba.njit(**rows.LENT)
-def _unused(held, needs):
-    """A place whose line is not needed now."""
-    place = -1
+def _unused(which):
+    """A line that is not needed now."""
+    unused = -1
     for p in range(6):
-        if held[p] < 0 or _find(needs, held[p]) < 0:
-            place = p
-    return place
+        k = which[HELD + p]
+        if k < 0 or _find(which, NEEDED, k) < 0:
+            unused = p
+    return unused
 
 
 @numba.njit(**rows.LENT)
-def correct(y, to, x, at, lines, fresh, low, high, n1):
-    """y = x + P e, and y += P e in the columns that are in y already: those before `fresh` and beyond the ends."""
-    values, _, _, places, shares = lines
-    near, far, a, b = places[0], places[1], shares[0], shares[1]
+def correct(x, to, u, line, lines, which, fresh, low, high, n1):
+    """x = u + P e, and x += P e in the columns of u that x has already: before `fresh`, and beyond the ends."""
+    near, far, a, b = which[PLACES], which[PLACES + 1], x[lines + 6 * n1], x[lines + 6 * n1 + 1]
     begin = max(low, 0)
-    rows.corrected(y, to + begin, y, to + begin, values, near + begin, far + begin, fresh - begin, a, b)
-    rows.corrected(y, to + fresh, x, at + fresh, values, near + fresh, far + fresh, min(high, n1) - fresh, a, b)
+    rows.corrected(x, to + begin, x, to + begin, x, near + begin, far + begin, fresh - begin, a, b)
+    rows.corrected(x, to + fresh, u, line + fresh, x, near + fresh, far + fresh, min(high, n1) - fresh, a, b)
     for j in range(low, 0):
-        y[to + j] += a * values[near + j % n1] + b * values[far + j % n1]
+        x[to + j] += a * x[near + j % n1] + b * x[far + j % n1]
     for j in range(n1, high):
-        y[to + j] += a * values[near + j % n1] + b * values[far + j % n1]
+        x[to + j] += a * x[near + j % n1] + b * x[far + j % n1]
 
 
 @numba.njit(**rows.LENT)
-def combine(y, to, lines, low, high, n1):
-    """y = Σ shares lines, beyond the ends of a periodic row too."""
-    values, _, needs, places, shares = lines
+def combine(x, to, lines, which, low, high, n1):
+    """x = Σ shares lines, beyond the ends of a periodic row too."""
+    shares = lines + 6 * n1
     begin, n = max(low, 0), min(high, n1) - max(low, 0)
-    alone = needs[0] >= 0
+    alone = True
     for q in range(1, 6):
-        alone = alone and needs[q] < 0
+        alone = alone and which[NEEDED + q] < 0
     if alone:
-        rows.scaled(y, to + begin, values, places[0] + begin, n, shares[0])
+        rows.scaled(x, to + begin, x, which[PLACES] + begin, n, x[shares])
     else:
-        rows.sum6(y, to + begin, values, places, shares, begin, n)
+        rows.sum6(x, to + begin, x, which, PLACES, shares, begin, n)
     for part in range(2):
         for j in range(low if part == 0 else n1, 0 if part == 0 else high):
-            total = y.dtype.type(0)
+            total = x.dtype.type(0)
             for q in range(6):
-                total += shares[q] * values[places[q] + j % n1]
-            y[to + j] = total
+                total += x[shares + q] * x[which[PLACES + q] + j % n1]
+            x[to + j] = total
 
 
 @numba.njit(**rows.LENT)

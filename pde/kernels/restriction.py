@@ -7,7 +7,7 @@ import numba
 from . import rows
 
 
-@numba.njit(**rows.LENT)
+@numba.njit(**rows.INLINE)
 def columns(c0, c1, m1, axis1):
     """From and to: the coarse columns that belong to the columns from c0 to c1."""
     if axis1[1].shape[1] == 0:
@@ -16,7 +16,7 @@ def columns(c0, c1, m1, axis1):
     return (c0 - first1 + 1) // 2, min((c1 - first1 + 1) // 2, m1)
 
 
-@numba.njit(**rows.LENT)
+@numba.njit(**rows.INLINE)
 def complete(coarse, first_row, m0, m1, x, before, mid, after, spare, i, slab, c0, c1, axis0, axis1):
     """The coarse row that row i of the residual, the last one, completes, if it does and the slab has it.
 

@@ -1,7 +1,8 @@
 """Loops over one row: what the sweeps of `pde.kernels` are made of.
 
 Arrays are flat, and places in them unsigned: a signed index may be negative, counted from the end, and the check of
-that keeps a loop from being vectorised. No array is sliced here: the reference count of a slice costs as much as a row.
+that keeps a loop from being vectorised. No array is sliced here: that is slow to compile, and to count the references
+to a slice takes as long as a row.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from numba import uintp as u
 FAST = {"contract", "nsz", "reassoc"}
 SWEEP = {"nogil": True, "cache": True, "fastmath": FAST, "error_model": "numpy"}
 ROW = {**SWEEP, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # of what only other kernels call
-LENT = {**ROW, "_nrt": False}  # and that makes no array: its caller counts the references to those it is lent
+# and makes no array: it counts no references to those that it is lent, which would take as long as a short row
+LENT = {**ROW, "_nrt": False, "forceinline": False}
+INLINE = {**LENT, "forceinline": True}  # and is done for each row: to hand on so many arguments would, too
 
 
 @numba.njit(**LENT)
@@ -29,13 +32,6 @@ def copy(y, to, x, at, n):
     to, at, n = u(to), u(at), u(n)
     for j in range(n):
         y[to + j] = x[at + j]
-
-
-@numba.njit(**LENT)
-def add(y, to, x, at, n):
-    to, at, n = u(to), u(at), u(n)
-    for j in range(n):
-        y[to + j] += x[at + j]
 
 
 @numba.njit(**LENT)
@@ -98,12 +94,12 @@ def corrected(y, to, x, at, e, near, far, n, a, b):
 
 
 @numba.njit(**LENT)
-def sum6(y, to, x, places, shares, offset, n):
-    """y = Σ shares[q] x[places[q] + offset:], of six."""
+def sum6(y, to, x, which, places, shares, offset, n):
+    """y = Σ x[shares + q] x[which[places + q] + offset:], of six."""
     to, n = u(to), u(n)
-    p0, p1, p2 = u(places[0] + offset), u(places[1] + offset), u(places[2] + offset)
-    p3, p4, p5 = u(places[3] + offset), u(places[4] + offset), u(places[5] + offset)
-    a, b, c, d, e, g = shares[0], shares[1], shares[2], shares[3], shares[4], shares[5]
+    p0, p1, p2 = u(which[places] + offset), u(which[places + 1] + offset), u(which[places + 2] + offset)
+    p3, p4, p5 = u(which[places + 3] + offset), u(which[places + 4] + offset), u(which[places + 5] + offset)
+    a, b, c, d, e, g = x[shares], x[shares + 1], x[shares + 2], x[shares + 3], x[shares + 4], x[shares + 5]
     for j in range(n):
         low = a * x[p0 + j] + b * x[p1 + j] + c * x[p2 + j]
         y[to + j] = low + (d * x[p3 + j] + e * x[p4 + j] + g * x[p5 + j])

@@ -13,7 +13,7 @@ import numba
 from . import field_rows, rows
 
 
-@numba.njit(**rows.LENT)
+@numba.njit(**rows.INLINE)
 def step(x, to, before, mid, after, gain, f, at, begin, end, b, i, n0, n1, omega, first, zero, operator):
     """One step of the smoother in row i, from columns begin to end.
 
@@ -33,7 +33,7 @@ def step(x, to, before, mid, after, gain, f, at, begin, end, b, i, n0, n1, omega
                          edges0, north, south, edges1, west, n, x.dtype.type(1) - omega, omega)  # fmt: skip
 
 
-@numba.njit(**rows.LENT)
+@numba.njit(**rows.INLINE)
 def residual(x, to, before, mid, after, f, at, begin, end, b, i, n0, n1, operator):
     """x[to + j] = (f - A u) at (i, j), and Σ r² of the columns from begin to end."""
     edges0, edges1, reaction = operator[0], operator[1], operator[2]
@@ -46,7 +46,7 @@ def residual(x, to, before, mid, after, f, at, begin, end, b, i, n0, n1, operato
     return total
 
 
-@numba.njit(**rows.LENT)
+@numba.njit(**rows.INLINE)
 def _places(b, i, n0, n1, begin, operator):
     """Where the edges to the rows before and after are, those to the columns before, and the reaction: from `begin`."""
     _, _, _, each, each_reaction, pad = operator

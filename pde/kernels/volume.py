@@ -16,6 +16,8 @@ import numpy as np
 
 from . import rows
 from .start import CORRECTED, GIVEN, ZERO
+from .volume_restriction import accumulate
+from .volume_start import between, read
 
 BLOCK = 16  # rows that a step does at a time
 PAD = 16  # points before and after a row
@@ -69,8 +71,8 @@ def sweep(
     row_v, row_e, row_r, ring = row_0 + pitch, row_0 + 3 * pitch, row_0 + 5 * pitch, row_0 + 8 * pitch
     held = np.full(2, -1)  # the coarse rows in row_e
     kept = np.zeros((end - first) * 2 * (n_steps + 2) * pitch if strips > 1 else 0, f.dtype)
-    rim = min(halo, n1)  # rows of a plane that are read once more at the other end
-    head = np.zeros((r1 - r0 if strips > 1 else 1) * rim * n2 if periodic1 else 0, f.dtype)
+    again = min(halo, n1)  # rows of a plane that are read once more at the other end
+    head = np.zeros((r1 - r0 if strips > 1 else 1) * again * n2 if periodic1 else 0, f.dtype)
 
     for b in range(batch[0], batch[1]):
         residual2 = 0.0
@@ -106,35 +108,16 @@ def sweep(
                         if s == 0:
                             if start == ZERO:
                                 continue
-                            near0, far0, a0, b0 = _between(i, x0, m0, periodic0, prolongation0)
-                            near0, far0 = (b * m0 + near0) * m1 * m2, (b * m0 + far0) * m1 * m2
+                            between0 = between(i, x0, m0, periodic0, prolongation0)
                             for y in range(begin, stop):
                                 x1 = y % n1
                                 row = results + _slot(to + y, size) * pitch
-                                edge = ((i - r0 if strips > 1 else 0) * rim + x1) * n2
-                                if i < r0:
-                                    values, at = flat_above, ((b * halo + i - r0 + halo) * n1 + x1) * n2
-                                elif i >= r1:
-                                    values, at = flat_below, ((b * halo + i - r1) * n1 + x1) * n2
-                                elif y >= n1:
-                                    values, at = head, edge
-                                else:
-                                    values, at = flat_source, ((b * n0 + i) * n1 + x1) * n2
-                                    if periodic1 and 0 <= y < rim:
-                                        rows.copy(head, edge, values, at, n2)
-                                if start == CORRECTED:
-                                    near1, far1, a1, b1 = _between(y, x1, m1, periodic1, prolongation1)
-                                    near = _line(near1, far1, held, stages, row_e, row_v, pitch, flat_e, near0, far0,
-                                                 n2, m2, a0, b0, periodic2, to_points)  # fmt: skip
-                                    far = _line(far1, near1, held, stages, row_e, row_v, pitch, flat_e, near0, far0,
-                                                n2, m2, a0, b0, periodic2, to_points)  # fmt: skip
-                                    rows.corrected(stages, row, values, at, stages, near,
-                                                   far, n2, a1, b1)  # fmt: skip
-                                else:
-                                    rows.copy(stages, row, values, at, n2)
-                                if periodic2:
-                                    stages[row - 1], stages[row + n2] = stages[row + n2 - 1], stages[row]
+                                edge = ((i - r0 if strips > 1 else 0) * again + x1) * n2
+                                read(stages, row, y, i, b, start, slab, halo, points, coarse_points, flat_source,
+                                     flat_above, flat_below, head, edge, again, between0, held, row_e, row_v, pitch,
+                                     flat_e, periodic1, prolongation1, periodic2, to_points)  # fmt: skip
                                 if n_steps == 0 and start == CORRECTED and own and 0 <= y < n1:
+                                    at = ((b * n0 + i) * n1 + y) * n2
                                     solution2 += rows.copy_squared(flat_u, at, stages, row, n2)
                             continue
 
@@ -191,9 +174,9 @@ def sweep(
                             # rows that have their neighbours now: the one before, where they are needed
                             ready = y + 1 if not coarsened1 or (y == n1 - 1 and not periodic1) else y
                             for middle in range(y - 1 if coarsened1 else y, ready):
-                                _restrict(middle, i, b, flat_coarse, stages, row_0, row_v, row_r, pitch, slab, points,
-                                          coarse_points, restriction0, first0, periodic0, restriction1, first1,
-                                          periodic1, to_coarse, first2, periodic2)  # fmt: skip
+                                accumulate(middle, i, b, flat_coarse, stages, row_0, row_v, row_r, pitch, slab, points,
+                                           coarse_points, restriction0, first0, periodic0, restriction1, first1,
+                                           periodic1, to_coarse, first2, periodic2)  # fmt: skip
 
                 if strip < strips - 1:
                     for s in range(last + 1):
@@ -211,89 +194,6 @@ def sweep(
 def _slot(k, size):
     """k modulo size, of k below 2 size."""
     return k - size if k >= size else k
-
-
-@numba.njit(**rows.LENT)
-def _between(i, x, m, periodic, prolongation):
-    """The two coarse points around point x = i % n, and their shares in it."""
-    if prolongation.shape[1] == 0:
-        return x, x, prolongation.dtype.type(1), prolongation.dtype.type(0)
-    pair = x // 2
-    if x % 2 == 0:
-        near, far, a, b = pair - 1, pair, prolongation[0, pair], prolongation[1, pair]
-    else:
-        near, far, a, b = pair, pair + 1, prolongation[2, pair], prolongation[3, pair]
-    if periodic:
-        return near % m, far % m, a, b
-    return min(max(near, 0), m - 1), min(max(far, 0), m - 1), a, b  # where the share is zero
-
-
-@numba.njit(**rows.LENT)
-def _line(k, other, held, y, row_e, row_v, pitch, e, near, far, n, m, a, b, periodic, to_points):
-    """Where coarse row k is, prolonged along axes 0 and 2: made if it is not held, and then not in place of `other`."""
-    place = 0 if held[0] == k or (held[1] != k and held[0] != other) else 1
-    to = row_e + place * pitch
-    if held[place] == k:
-        return to
-    held[place] = k
-    before, even, odd, after = to_points
-    row = row_v if len(even) > 0 else to
-    rows.sum2(y, row, e, near + k * m, far + k * m, m, a, b)
-    if len(even) > 0:
-        y[row - 1], y[row + m] = 0, 0
-        if periodic:
-            y[row - 1], y[row + m] = y[row + m - 1], y[row]
-        rows.pairs(y, to, y, row, n // 2, before, even, odd, after, 0)
-        if n % 2 == 1:
-            g = n // 2
-            y[to + n - 1] = before[g] * y[row + g - 1] + even[g] * y[row + g]
-    return to
-
-
-@numba.njit(**rows.LENT)
-def _restrict(
-    y, i, b, coarse, x, row_0, row_v, row_r, pitch, slab, points, coarse_points,
-    restriction0, first0, periodic0, restriction1, first1, periodic1, to_coarse, first2, periodic2,
-):  # fmt: skip
-    """The share of the residual's rows around row y of plane i in coarse planes, if that row is kept."""
-    (_, n1, n2), (m0, m1, m2) = points, coarse_points
-    low, mid, high = to_coarse
-    coarsened1 = restriction1.shape[1] > 0
-    line = (y - first1) // 2 if coarsened1 else y
-    if y < 0 or y >= n1 or (coarsened1 and ((y - first1) % 2 == 1 or line < 0 or line >= m1)):
-        return
-    row = row_r + y % 3 * pitch
-    ready = False
-    for d in range(-1, 2):  # plane i lies before, in or after a plane that is kept
-        centre = i - d
-        weight, new = coarse.dtype.type(1), True
-        if restriction0.shape[1] > 0:
-            k = (centre - first0) // 2
-            if (centre - first0) % 2 == 1 or k < 0 or k >= m0:
-                continue
-            weight, new = restriction0[d + 1, k], d == -1 or (d == 0 and i == 0 and not periodic0)
-        else:
-            k = centre
-        if centre < slab[0] or centre >= slab[1] or (restriction0.shape[1] == 0 and d != 0):
-            continue
-        if not ready and coarsened1:
-            north = row_0 if y == 0 and not periodic1 else row_r + (y - 1) % 3 * pitch
-            south = row_0 if y == n1 - 1 and not periodic1 else row_r + (y + 1) % 3 * pitch
-            rows.sum3(x, row_v, x, north, row, south, n2, restriction1[0, line],
-                      restriction1[1, line], restriction1[2, line])  # fmt: skip
-            row = row_v
-        if not ready and len(mid) > 0:
-            x[row - 1], x[row + n2] = 0, 0
-            if periodic2:
-                x[row - 1], x[row + n2] = x[row + n2 - 1], x[row]
-            rows.gather(x, row_v + pitch, x, row + first2, m2, low, mid, high, 0)
-            row = row_v + pitch
-        ready = True
-        to = ((b * m0 + k) * m1 + line) * m2
-        if new:
-            rows.scaled(coarse, to, x, row, m2, weight)
-        else:
-            rows.add_scaled(coarse, to, x, row, m2, weight)
 
 
 @numba.njit(**rows.LENT)
