@@ -27,7 +27,9 @@ from .roots import residual_polynomial as residual_polynomial
 from .smoother import AbstractCorrection as AbstractCorrection
 from .smoother import AbstractSmoother as AbstractSmoother
 from .smoother import Factor as Factor
+from .smoother import Inside as Inside
 from .smoother import MapCorrection as MapCorrection
+from .smoother import Pair as Pair
 from .smoother import Relaxation as Relaxation
 from .smoother import TensorMap as TensorMap
 from .smoother import polynomial as polynomial

@@ -19,7 +19,7 @@ from .errors import ArgumentError, whole
 from .roots import Roots, factors, leja
 
 TensorMap = Callable[[Tensor], Tensor]  # (B, C, *grid) -> (B, C', *grid')
-Slot = nn.Module | Sequence[nn.Module]  # one shared by all steps, or one for each step, or () for the identity
+Slot = nn.Module | Sequence[nn.Module]  # one shared, one a step, or as `Relaxation` says; () for the identity
 
 
 def residual(A: TensorMap, u: Tensor | None, f: Tensor) -> Tensor:
@@ -68,9 +68,8 @@ class Factor(AbstractCorrection):
                 raise ArgumentError(name, got=value, expected="finite values", do="a root must not be zero")
             if value is None:
                 self.register_buffer(name, None)
-            elif trainable:  # in the default dtype, as every parameter
-                start = value.detach().clone() if isinstance(value, Tensor) else torch.tensor(float(value))
-                self.register_parameter(name, nn.Parameter(start))
+            elif trainable:
+                self.register_parameter(name, nn.Parameter(_start(value)))
             else:  # float64, so that a float64 solver sees the exact value; a 0-d tensor promotes nothing
                 exact = value.clone() if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
                 self.register_buffer(name, exact)
@@ -92,6 +91,53 @@ class Factor(AbstractCorrection):
             return self.c1 * r
         high = self.c2 * A(r)
         return -high if self.c1 is None else self.c1 * r - high
+
+
+@final
+class Pair(AbstractCorrection):
+    """The conjugate pair a ± ib, its parts trained: `B r = (2a r - A r) / (a² + b²)`, `1 - 2a/(a²+b²) λ + λ²/(a²+b²)`.
+
+    a, b: a scalar or a tensor of shape (C, 1, 1), one for each channel; b may pass through 0, where the two roots are
+    one. There b has no gradient, so it never leaves an exact 0: b = None is the double real root a, without b.
+    """
+
+    a: Tensor
+    b: Tensor | None
+
+    def __init__(self, a: float | Tensor, b: float | Tensor | None) -> None:
+        super().__init__()
+        for name, value in (("a", a), ("b", b)):
+            if value is not None and not _all_finite(value):
+                raise ArgumentError(name, got=value, expected="finite values", do="start from a spectrum's roots")
+        _inverse("a² + b²", a * a if b is None else a * a + b * b)
+        self.a = nn.Parameter(_start(a))
+        self.register_parameter("b", None if b is None else nn.Parameter(_start(b)))
+
+    def forward(self, A: TensorMap, r: Tensor) -> Tensor:
+        size = self.a.square() if self.b is None else self.a.square() + self.b.square()
+        return (2 * self.a * r - A(r)) / size
+
+
+@final
+class Inside(AbstractCorrection):
+    """A correction with `map(A r)` for `A r`: no polynomial in A any more."""
+
+    def __init__(self, correction: AbstractCorrection, map: nn.Module) -> None:
+        super().__init__()
+        self.correction, self.map = correction, map
+
+    def forward(self, A: TensorMap, r: Tensor) -> Tensor:
+        def mapped(x: Tensor) -> Tensor:
+            out: Tensor = self.map(A(x))
+            return out
+
+        out: Tensor = self.correction(mapped, r)
+        return out
+
+
+def _start(value: float | Tensor) -> Tensor:
+    """What a parameter starts from: a number in the default dtype, as every parameter."""
+    return value.detach().clone() if isinstance(value, Tensor) else torch.tensor(float(value))
 
 
 def _all_finite(value: float | Tensor) -> bool:
@@ -116,8 +162,8 @@ class AbstractSmoother(nn.Module, ABC):
 class Relaxation(AbstractSmoother):
     """`u <- tau(u + psi(B(phi(f - A u))))`, `steps` times.
 
-    Each slot holds none, one shared by all steps, or one for each step. A shared module is stored once,
-    so that it stands once in the state dict.
+    Each slot holds none, one shared by all steps, one for each step, or a divisor of their number, taken in turns:
+    a product of factors that is repeated. A shared module is stored once, so that it stands once in the state dict.
     """
 
     def __init__(
@@ -199,12 +245,15 @@ def _slot(name: str, value: nn.Module | Sequence[nn.Module], steps: int) -> nn.M
     modules = list(value)
     if len(set(modules)) == 1 and len(modules) == steps:
         modules = modules[:1]  # one object for every step is a shared one: its keys must not stand twice
-    if len(modules) not in (0, 1, steps):
+    if modules and steps % len(modules):
         raise ArgumentError(
-            name, got=f"{len(modules)} modules", expected=f"none, one or {steps}", do="give one for each step"
+            name,
+            got=f"{len(modules)} modules",
+            expected=f"none, one or {steps}",
+            do="give one for each step, or a divisor of them",
         )
     return nn.ModuleList(modules)
 
 
 def _pick(slot: nn.ModuleList, step: int) -> nn.Module:
-    return slot[0 if len(slot) == 1 else step]
+    return slot[step % len(slot)]

@@ -1,12 +1,18 @@
-"""The parts from which the classifiers are composed: convolutions without bias, and normalised activations."""
+"""The parts from which the networks are composed: convolutions without bias, transfers, stems, heads."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 from torch import nn
 
 from unified.errors import ArgumentError
+from unified.transfer import StencilConv, full_weighting
+
+Part = Callable[[int], nn.Module]  # channels -> a map of them
+Make = Callable[..., nn.Module]  # (inputs, outputs, *, gain) -> a map from inputs to outputs channels
 
 
 def conv(inputs: int, outputs: int, *, stride: int = 1, depthwise: bool = False, gain: float = 2.0) -> nn.Conv2d:
@@ -20,9 +26,17 @@ def conv(inputs: int, outputs: int, *, stride: int = 1, depthwise: bool = False,
         raise ArgumentError(
             "channels", got=f"{inputs} -> {outputs}", expected="a multiple", do="keep or multiply the channels"
         )
-    groups = inputs if depthwise else 1
-    layer = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False, groups=groups)
-    nn.init.normal_(layer.weight, std=math.sqrt(gain / (9 * inputs // groups)))
+    return _conv(inputs, outputs, 3, stride, inputs if depthwise else 1, gain)
+
+
+def pointwise(inputs: int, outputs: int, *, stride: int = 1, groups: int = 1, gain: float = 1.0) -> nn.Conv2d:
+    """A 1x1 convolution without bias, initialised as `conv`."""
+    return _conv(inputs, outputs, 1, stride, groups, gain)
+
+
+def _conv(inputs: int, outputs: int, size: int, stride: int, groups: int, gain: float) -> nn.Conv2d:
+    layer = nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False, groups=groups)
+    nn.init.normal_(layer.weight, std=math.sqrt(gain / (size**2 * inputs // groups)))
     return layer
 
 
@@ -36,6 +50,41 @@ def conv_bn_relu(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential
     return nn.Sequential(conv(inputs, outputs, stride=stride), *bn_relu(outputs))
 
 
+def strided(inputs: int, outputs: int) -> nn.Sequential:
+    """MgNet's R and Pi: relu∘bn∘conv with stride 2."""
+    return conv_bn_relu(inputs, outputs, stride=2)
+
+
+def depthwise(inputs: int, outputs: int, *, gain: float = 2.0) -> nn.Conv2d:
+    """Poly-MgNet's R and Pi: a depthwise convolution with stride 2."""
+    return conv(inputs, outputs, stride=2, depthwise=True, gain=gain)
+
+
+def averaged(inputs: int, outputs: int, *, gain: float = 1.0) -> nn.Module:
+    """Full weighting, as a multigrid solver restricts: no weights where channels are kept, else those of a 1x1.
+
+    (B, inputs, H, W) -> (B, outputs, ceil(H/2), ceil(W/2)): the tensor product of (1, 2, 1)/4 with stride 2, padding 1.
+    """
+    R = StencilConv(full_weighting(2), stride=2, padding=1)
+    return R if inputs == outputs else nn.Sequential(R, pointwise(inputs, outputs, gain=gain))
+
+
 def head(channels: int, classes: int) -> nn.Sequential:
     """Average pooling and a linear classifier: (B, C, H, W) -> (B, classes)."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
+
+
+class Stem(NamedTuple):
+    """Images to data: (B, inputs, H, W) -> (B, outputs, H / stride, W / stride)."""
+
+    make: Make
+    stride: int
+
+
+def _imagenet(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        _conv(inputs, outputs, 7, 2, 1, 2.0), *bn_relu(outputs), nn.MaxPool2d(3, stride=2, padding=1)
+    )  # He et al. 2015 (arXiv 1512.03385), table 1
+
+
+STEMS = {"cifar": Stem(conv_bn_relu, 1), "imagenet": Stem(_imagenet, 4)}

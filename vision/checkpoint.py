@@ -1,7 +1,8 @@
 """Checkpoints: one safetensors file with the model, the optimizer and a JSON note of what they are.
 
 A checkpoint is written beside its target, synced and renamed: whatever happens meanwhile, a full disk or
-a killed process, the old file survives whole. Nothing is ever unpickled.
+a killed process, the old file survives whole. A killed process may leave `.NAME.tmp`, which nothing reads and the
+next checkpoint replaces. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -20,14 +21,21 @@ from torch import Tensor, nn
 
 from unified.errors import ArgumentError, DataError
 
-FORMAT = 1
+from .note import check_note
+
+FORMAT = 2
+_READABLE = (1, FORMAT)  # format 1 lacks what a run needs to be resumed
 _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel, torch.optim.swa_utils.AveragedModel)
 _KEY = "vcycle"  # of the JSON text in the safetensors header
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Checkpoint:
-    """What a file holds: tensors named 'model.*' and 'optimizer.<parameter>.<slot>', and the note."""
+    """What a file holds: tensors and the note.
+
+    'model.*' are the weights to use; 'training.*' those that the optimizer moves, where an average is the model;
+    'optimizer.<parameter>.<slot>' its state.
+    """
 
     path: Path
     tensors: dict[str, Tensor]
@@ -35,7 +43,7 @@ class Checkpoint:
 
     @property
     def model_name(self) -> str:
-        return str(self.meta.get("model", {}).get("name", "unknown"))
+        return str(self.meta["model"]["name"])
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """The tensors whose name starts with `prefix`, without it."""
@@ -63,14 +71,17 @@ def save(
     model: nn.Module,
     *,
     optimizer: torch.optim.Optimizer | None = None,
+    average: nn.Module | None = None,
     meta: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write model, optimizer state and `meta`: JSON values; `fit` notes data, classes, mean, std, config.
 
-    All or nothing: on any failure the old file is as it was. DataError where the file cannot be written.
+    average: the model's averaged copy, which is then what `load_model` returns. All or nothing: on any failure the
+    old file is as it was. DataError where the file cannot be written.
     """
     path, model = Path(path), bare(model)
-    tensors = {f"model.{name}": _plain(t) for name, t in model.state_dict().items()}
+    parts = {"model": model} if average is None else {"model": average, "training": model}
+    tensors = {f"{part}.{name}": _plain(t) for part, of in parts.items() for name, t in of.state_dict().items()}
     if optimizer is not None:
         for name, p in model.named_parameters():
             slots = optimizer.state.get(p, {})
@@ -81,7 +92,7 @@ def save(
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint onto the CPU. Raises DataError for a missing, truncated or foreign file."""
+    """Read a checkpoint onto the CPU. Raises DataError for a missing, truncated, foreign or forged file."""
     path = Path(path)
     remedy = "use another checkpoint, or train again"
     try:
@@ -101,34 +112,59 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             expected="a checkpoint that `save` wrote",
             do=remedy,
         ) from error
-    if version != FORMAT:
+    if version not in _READABLE:
         raise DataError(
             str(path),
             got=f"checkpoint format {version}",
             expected=f"format {FORMAT}",
             do="use the vcycle version that wrote it",
         )
+    check_note(path, meta, required=("model",))
     return Checkpoint(path, tensors, meta)
 
 
-def restore(model: nn.Module, checkpoint: Checkpoint, *, optimizer: torch.optim.Optimizer | None = None) -> None:
-    """Copy the checkpoint into the model (and the optimizer), strictly: same names, same shapes.
+def restore(
+    model: nn.Module,
+    checkpoint: Checkpoint,
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    average: nn.Module | None = None,
+) -> None:
+    """Copy the checkpoint into the model (and the optimizer, and the average), strictly: same names, same shapes.
 
     Raises ArgumentError for the checkpoint of another model, before anything is changed.
     """
     model = bare(model)
-    ours, stored = model.state_dict(), checkpoint.part("model.")
-    _compare(recipe(model)["name"], ours, checkpoint, stored)
-    model.load_state_dict(stored)
-    if optimizer is None:
-        return
+    pairs = [(model, "model")] if average is None else [(average, "model"), (model, "training")]
+    for module, part in pairs:
+        _compare(recipe(model)["name"], module.state_dict(), checkpoint, checkpoint.part(f"{part}."))
+    state = {} if optimizer is None else _optimizer_state(model, optimizer, checkpoint)
+    for module, part in pairs:
+        module.load_state_dict(checkpoint.part(f"{part}."))
+    if optimizer is not None:
+        optimizer.state.update(state)
+
+
+def _optimizer_state(
+    model: nn.Module, optimizer: torch.optim.Optimizer, checkpoint: Checkpoint
+) -> dict[Tensor, dict[str, Tensor]]:
+    """The stored slots of each parameter, laid out and placed as the parameter: a resumed step is the same step."""
+    state: dict[Tensor, dict[str, Tensor]] = {}
     for name, p in model.named_parameters():
-        slots = checkpoint.part(f"optimizer.{name}.")
-        if slots:
-            # empty_like keeps the parameter's memory format, so a resumed step is the same step
-            optimizer.state[p] = {
-                k: torch.empty_like(p, dtype=t.dtype).copy_(t) if t.shape == p.shape else t for k, t in slots.items()
-            }
+        stored, ours = checkpoint.part(f"optimizer.{name}."), optimizer.state.get(p, {})
+        shapes = {slot: tuple(t.shape) for slot, t in stored.items()}
+        if any(shape not in ((), p.shape) for shape in shapes.values()) or (ours and ours.keys() != stored.keys()):
+            raise ArgumentError(
+                "checkpoint",
+                got=f"{checkpoint.path}, with {shapes} of the optimizer for {name}",
+                expected=f"{', '.join(ours) or 'its slots'}, of shape {tuple(p.shape)} or of one number",
+                do="use another checkpoint",
+            )
+        state[p] = {
+            slot: (torch.empty_like(p, dtype=t.dtype) if t.shape == p.shape else t.to(p.device)).copy_(t)
+            for slot, t in stored.items()
+        }
+    return {p: slots for p, slots in state.items() if slots}
 
 
 def load_model(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -136,7 +172,7 @@ def load_model(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     from .models import create_model
 
     checkpoint = load_checkpoint(path)
-    known = checkpoint.meta.get("model", {})
+    known = checkpoint.meta["model"]
     if "options" not in known:
         raise DataError(
             str(path),
@@ -144,7 +180,15 @@ def load_model(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
             expected="a model made by create_model",
             do="build the model yourself and call restore",
         )
-    model = create_model(known["name"], **known["options"])
+    try:
+        model = create_model(known["name"], **known["options"])
+    except (ArgumentError, TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError) as error:
+        raise DataError(
+            f"{path}: model",
+            got=f"{known}, of which no model can be made ({error})",
+            expected="a recipe of create_model",
+            do="use another checkpoint, or the vcycle version that wrote it",
+        ) from error
     restore(model, checkpoint)
     return model.eval(), checkpoint.meta
 

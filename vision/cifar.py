@@ -1,4 +1,4 @@
-"""CIFAR in its official binary layout, from a local folder or straight out of a local archive.
+"""CIFAR (Krizhevsky 2009) in its official binary layout: a folder, or straight out of an archive, fetched if wanted.
 
 Nothing is extracted to the disk and no pickle is ever opened.
 """
@@ -18,6 +18,9 @@ from torch import Tensor
 from unified.errors import DataError
 
 from .data import ImageData, statistics
+from .download import fetch
+
+HOME = "https://www.cs.toronto.edu/~kriz/"
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Layout:
     name: str
     folder: str
     archive: str
-    md5: str  # of the official archive; only quoted, since re-encoded images are welcome
+    md5: str  # of the official archive; must hold for a download: re-encoded images are welcome from the disk
     train: tuple[str, ...]
     test: str
     names: str
@@ -52,7 +55,7 @@ class Layout:
 
     def bad(self, where: Path, got: str, expected: str) -> DataError:
         """What is wrong, and where the good file comes from."""
-        remedy = f"get {self.archive} again (the official one has MD5 {self.md5}) and pass its path as root"
+        remedy = f"delete it and get {self.archive} again (MD5 {self.md5}; download=True fetches it)"
         return DataError(str(where), got=got, expected=expected, do=remedy)
 
 
@@ -86,9 +89,18 @@ LAYOUTS = {
 }
 
 
-def read_cifar(layout: Layout, root: str | Path | None) -> ImageData:
-    """The data set of `layout` from a folder or an archive; see `load`."""
-    where = _locate(layout, root)
+def read_cifar(
+    layout: Layout, root: str | Path | None, *, download: bool | str = False, progress: bool = False
+) -> ImageData:
+    """The data set of `layout` from a folder or an archive, downloaded if it is not there; see `load`."""
+    if download:
+        folder = Path("data" if root is None else root).expanduser()
+        where = _find(layout, folder)
+        if where is None:
+            address = _address(layout, download)
+            where = fetch(address, folder / layout.archive, md5=layout.md5, progress=progress)
+    else:
+        where = _locate(layout, root)
     try:
         files = _read_archive(layout, where) if where.is_file() else _read_folder(layout, where)
     except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
@@ -104,24 +116,34 @@ def read_cifar(layout: Layout, root: str | Path | None) -> ImageData:
     return ImageData(layout.name, classes, images, labels, *test, *statistics(images), mirror=True)
 
 
-def _locate(layout: Layout, root: str | Path | None) -> Path:
+def _address(layout: Layout, download: bool | str) -> str:
+    """The archive's address: at its home, in a mirror's folder, or as it is given."""
+    address = download if isinstance(download, str) else HOME
+    return address if address.endswith((".tar.gz", ".tgz")) else f"{address.rstrip('/')}/{layout.archive}"
+
+
+def _find(layout: Layout, root: Path) -> Path | None:
     """The folder that holds the binary files, or the archive."""
+    if root.is_file() or any((root / file).is_file() for file in layout.sizes):
+        return root
+    return next((inside for inside in (root / layout.folder, root / layout.archive) if inside.exists()), None)
+
+
+def _locate(layout: Layout, root: str | Path | None) -> Path:
+    """As `_find`, or what to do where there is neither."""
     if root is None:
         raise DataError(
             layout.name,
             got="root=None",
             expected=f"a folder with {layout.folder}/ or {layout.archive}, or that archive",
-            do=f"fetch {layout.archive} (MD5 {layout.md5}) from https://www.cs.toronto.edu/~kriz/cifar.html "
-            "and pass its path as root",
+            do=f"use download=True, or fetch {HOME}{layout.archive} (MD5 {layout.md5}) and pass its path as root",
         )
     root = Path(root).expanduser()
-    if root.is_file() or any((root / file).is_file() for file in layout.sizes):
-        return root
-    for inside in (root / layout.folder, root / layout.archive):
-        if inside.exists():
-            return inside
-    found = "a folder without them" if root.is_dir() else "no such file or folder"
-    raise layout.bad(root, found, f"{layout.folder}/, the files of it, or {layout.archive}")
+    where = _find(layout, root)
+    if where is None:
+        found = "a folder without them" if root.is_dir() else "no such file or folder"
+        raise layout.bad(root, found, f"{layout.folder}/, the files of it, or {layout.archive}")
+    return where
 
 
 def _read_folder(layout: Layout, folder: Path) -> dict[str, bytes]:

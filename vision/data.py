@@ -1,4 +1,4 @@
-"""Image data sets as tensors, small enough to live on the device as one uint8 tensor; scikit-learn's digits."""
+"""Image data sets as tensors, small enough to live on the device as one uint8 tensor."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NoReturn
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from unified.errors import ArgumentError
+from unified.errors import ArgumentError, DataError
 
-DataName = Literal["digits", "cifar10", "cifar100"]
+DataName = Literal["digits", "cifar10", "cifar100", "folder"]
+Split = Literal["train", "valid", "test"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageData:
-    """Training and test images with their labels; images are uint8 (N, C, H, W), labels int64 (N,)."""
+    """Training, validation and test images with their labels; images are uint8 (N, C, H, W), labels int64 (N,).
+
+    The validation images are held out of the training images, to choose settings and epochs by; the test images are
+    for the end. A data set may have no validation images: `split` makes them.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -25,13 +29,17 @@ class ImageData:
     train_labels: Tensor
     test_images: Tensor
     test_labels: Tensor
-    mean: Tensor  # (C,) of the training images in [0, 1]
+    mean: Tensor  # (C,) of the training images in [0, 1], those held out included
     std: Tensor  # (C,)
     mirror: bool = False  # is the mirror image of an image one of the same class?
+    valid_images: Tensor | None = None
+    valid_labels: Tensor | None = None
 
     def __post_init__(self) -> None:
-        for split in ("train", "test"):
-            images, labels = getattr(self, f"{split}_images"), getattr(self, f"{split}_labels")
+        if (self.valid_images is None) != (self.valid_labels is None):
+            _refuse("valid_images", "images or labels alone", "both, or neither")
+        for split in ("train", "test") if self.valid_images is None else ("train", "valid", "test"):
+            images, labels = self.part(split)
             what = f"{images.dtype} {tuple(images.shape)}"
             if images.dtype != torch.uint8 or images.ndim != 4 or not len(images):
                 _refuse(f"{split}_images", what, "torch.uint8 (N, C, H, W), N >= 1")
@@ -53,46 +61,98 @@ class ImageData:
         c, h, w = self.train_images.shape[1:]
         return c, h, w
 
+    def part(self, split: Split) -> tuple[Tensor, Tensor]:
+        """(images, labels) of 'train', 'valid' or 'test'; ArgumentError where there are none."""
+        if split not in ("train", "valid", "test"):
+            raise ArgumentError("split", got=repr(split), expected="'train', 'valid' or 'test'", do="use 'test'")
+        images, labels = getattr(self, f"{split}_images"), getattr(self, f"{split}_labels")
+        if images is None:
+            raise ArgumentError(
+                "split", got=f"'valid' of {self}", expected="data with a validation split", do="use data.split(0.1)"
+            )
+        return images, labels
+
+    def split(self, validation: float = 0.1, *, seed: int = 0) -> ImageData:
+        """The same data with a share of the training images (or, as an int, so many) held out for validation.
+
+        Every class gives its share, and keeps at least one image. The seed alone decides which: keep it fixed over
+        the runs that are compared. Raises ArgumentError for data that has validation images.
+
+        >>> load("digits").split(0.1)
+        ImageData(digits: 1,294 training, 144 validation and 359 test images 1x8x8, 10 classes, on cpu)
+        """
+        from .split import held_out
+
+        if self.valid_images is not None:
+            raise ArgumentError("data", got=repr(self), expected="no validation split yet", do="split it once")
+        held = held_out(self.train_labels, validation, seed, argument="validation")
+        return replace(
+            self,
+            train_images=self.train_images[~held],
+            train_labels=self.train_labels[~held],
+            valid_images=self.train_images[held],
+            valid_labels=self.train_labels[held],
+        )
+
     def to(self, device: torch.device | str) -> ImageData:
         """The same data with every tensor on `device`."""
         tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
         return replace(self, **tensors)
 
     def subset(self, n: int) -> ImageData:
-        """The first n training images (mean, std and the test images stay): for quick runs."""
+        """The first n training images (mean, std and the other images stay): for quick runs."""
         if not 1 <= n <= len(self.train_images):
             raise ArgumentError("n", got=n, expected=f"1 to {len(self.train_images)}", do="ask for fewer images")
         return replace(self, train_images=self.train_images[:n], train_labels=self.train_labels[:n])
 
     def __repr__(self) -> str:
         c, h, w = self.image_shape
+        held = "" if self.valid_images is None else f", {len(self.valid_images):,} validation"
         return (
-            f"ImageData({self.name}: {len(self.train_images):,} training and {len(self.test_images):,} test "
+            f"ImageData({self.name}: {len(self.train_images):,} training{held} and {len(self.test_images):,} test "
             f"images {c}x{h}x{w}, {len(self.classes)} classes, on {self.train_images.device})"
         )
 
 
-def load(name: DataName, root: str | Path | None = None) -> ImageData:
-    """A data set by name. digits comes with scikit-learn; the others are read from `root`: the folder of
-    the official binary files, a folder that holds it or its .tar.gz, or the .tar.gz itself.
+def load(
+    name: DataName,
+    root: str | Path | None = None,
+    *,
+    download: bool | str = False,
+    size: int | tuple[int, int] | None = None,
+    channels: int = 3,
+    progress: bool = False,
+) -> ImageData:
+    """A data set by name.
 
-    Raises ArgumentError for an unknown name, DataError for missing or damaged files.
+    digits comes with scikit-learn. cifar10 and cifar100 are read from `root`: the folder of the official binary files,
+    a folder that holds it or its .tar.gz, or the .tar.gz itself; with `download` what is not there is fetched into
+    `root` (./data if None), from the official address or from a mirror's. folder reads the images of one folder a
+    class under `root`: see `load_folder`, for `size` and `channels` too. progress: bars on stderr.
+
+    Raises ArgumentError for an unknown name, DataError for missing or damaged files and a download that fails.
 
     >>> load("digits")
     ImageData(digits: 1,438 training and 359 test images 1x8x8, 10 classes, on cpu)
     """
     from .cifar import LAYOUTS, read_cifar
+    from .digits import digits
+    from .folder import load_folder
 
     if name == "digits":
-        return _digits()
+        return digits()
+    if name == "folder":
+        if root is None:
+            raise DataError(name, got="root=None", expected="a folder with one folder a class", do="pass its path")
+        return load_folder(root, size=size, channels=channels, progress=progress)
     if name not in LAYOUTS:
         raise ArgumentError(
             "name",
             got=repr(name),
-            expected=f"one of digits, {', '.join(LAYOUTS)}",
+            expected=f"one of digits, {', '.join(LAYOUTS)}, folder",
             do="use 'digits', which needs no files",
         )
-    return read_cifar(LAYOUTS[name], root)
+    return read_cifar(LAYOUTS[name], root, download=download, progress=progress)
 
 
 def _refuse(argument: str, got: str, expected: str) -> NoReturn:
@@ -107,26 +167,3 @@ def statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     mean = share @ grey
     variance = (share * (grey - mean.unsqueeze(1)) ** 2).sum(1)
     return mean.float(), variance.sqrt().clamp(min=1 / 255).float()  # a constant channel must not divide by 0
-
-
-def _digits() -> ImageData:
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    order = np.random.default_rng(0).permutation(len(bunch.target))
-    labels = bunch.target[order]
-    test = np.zeros(len(labels), bool)
-    for digit in range(10):  # stratified: a fifth of every class
-        where = np.flatnonzero(labels == digit)
-        test[where[: round(len(where) / 5)]] = True
-    images = torch.from_numpy(np.rint(bunch.images[order] * (255 / 16)).astype(np.uint8)).unsqueeze(1)
-    labels = torch.from_numpy(labels.astype(np.int64))
-    return ImageData(
-        "digits",
-        tuple("0123456789"),
-        images[~test],
-        labels[~test],
-        images[test],
-        labels[test],
-        *statistics(images[~test]),
-    )

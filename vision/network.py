@@ -15,29 +15,29 @@ from unified.errors import ArgumentError
 from unified.multigrid import AbstractLevel, AbstractMultigrid, Level, State
 from unified.program import backslash
 
+from .checks import check_images
+
 
 @final
 class MgNet(AbstractMultigrid):
     """stem -> levels -> head. Images (B, C, H, W) -> logits (B, classes).
 
-    `recipe` says how `create_model` builds it again: {"name": ..., "options": {...}}; None for one composed by hand.
+    smallest: the least height and width of an image; by default those that leave a pixel to each level, if the stem
+    keeps the size and each level halves it. `recipe` says how `create_model` builds it again: {"name": ..., "options":
+    {...}}; None for one composed by hand.
     """
 
     recipe: dict[str, object] | None = None
 
-    def __init__(self, stem: nn.Module, levels: Sequence[AbstractLevel], head: nn.Module) -> None:
+    def __init__(
+        self, stem: nn.Module, levels: Sequence[AbstractLevel], head: nn.Module, *, smallest: int | None = None
+    ) -> None:
         super().__init__(levels, backslash(len(levels)))
         self.stem, self.head = stem, head
+        self.smallest = 2 ** (len(levels) - 1) if smallest is None else smallest
 
     def encode(self, images: Tensor) -> State:
-        smallest = 2 ** (len(self.levels) - 1)
-        if images.ndim != 4 or min(images.shape[-2:]) < smallest:
-            raise ArgumentError(
-                "images",
-                got=f"shape {tuple(images.shape)}",
-                expected=f"(B, C, H, W) with H, W >= {smallest} for {len(self.levels)} levels",
-                do="use larger images, or fewer levels (a shorter `steps`)",
-            )
+        check_images(images, self.smallest, len(self.levels))
         return State(None, self.stem(images))
 
     def decode(self, states: list[State]) -> Tensor:
@@ -48,28 +48,11 @@ def data_space(network: MgNet) -> MgNet:
     """The same network, with the same modules, written for the residual: a pre-activation ResNet.
 
     A smoothing step becomes `r <- r - A psi(B(phi(r)))`, a pre-activation residual block whose outer weight A is
-    shared on the level. Both forms give the same logits, to rounding.
+    shared on the level. Both forms give the same logits, to rounding. A must be linear, and tau empty.
     """
     levels = [DataSpaceLevel(level) for level in network.levels if isinstance(level, Level)]
     if len(levels) < len(network.levels):
         raise ArgumentError("network", got="a data-space form", expected="the u-form", do="use it as it is")
-    return MgNet(network.stem, levels, network.head)
-
-
-def describe(network: MgNet) -> str:
-    """A table of the levels: smoothing steps, channels of u and f, and the weights of each part."""
-    rows = [("level", "steps", "c_u", "c_f", "A", "B", "phi, psi, tau", "R", "Pi")]
-    for i, form in enumerate(network.levels):
-        level = form.level if isinstance(form, DataSpaceLevel) else form
-        smoother = level.pre_smoother
-        slots = sum(_weights(slot) for slot in (smoother.phi, smoother.psi, smoother.tau))
-        c_f, c_u = level.A.weight.shape[:2]
-        parts = [_weights(level.A), _weights(smoother.B), slots, _weights(level.R), _weights(level.Pi)]
-        rows.append((i, smoother.steps, c_u, c_f, *(f"{n:,}" if n else "-" for n in parts)))
-    rows += [("stem", "", "", "", f"{_weights(network.stem):,}"), ("head", "", "", "", f"{_weights(network.head):,}")]
-    widths = [max(len(str(row[i])) for row in rows if i < len(row)) for i in range(len(rows[0]))]
-    return "\n".join("  ".join(f"{cell!s:>{w}}" for cell, w in zip(row, widths, strict=False)) for row in rows)
-
-
-def _weights(part: nn.Module | None) -> int:
-    return 0 if part is None else sum(p.numel() for p in part.parameters())
+    if any(isinstance(part, nn.ReLU) for level in levels for part in level.A.modules()):
+        raise ArgumentError("network", got="a nonlinear A", expected="a linear one", do="use constraint='linear'")
+    return MgNet(network.stem, levels, network.head, smallest=network.smallest)

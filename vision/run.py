@@ -1,25 +1,28 @@
-"""What a run leaves in its folder: a log of JSON lines and a checkpoint; and how it continues from them."""
+"""What a run leaves in its folder: a log of JSON lines and two checkpoints; and how it continues from them."""
 
 from __future__ import annotations
 
 import json
+import os
 import time
 import zlib
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from unified.environment import environment
 from unified.errors import ArgumentError, DataError
 
-from .checkpoint import load_checkpoint, recipe, restore, save
+from .board import Board
+from .checkpoint import FORMAT, Checkpoint, load_checkpoint, recipe, restore, save
 from .config import TrainConfig
 from .data import ImageData
+from .note import check_note
 
-LAST = "last.safetensors"
+LAST, BEST = "last.safetensors", "best.safetensors"
 LOG = "log.jsonl"
 Record = dict[str, Any]
 
@@ -36,67 +39,105 @@ class Diverged(RuntimeError):  # noqa: N818 (the public name)
         )
 
 
+class Best(NamedTuple):
+    """The epoch with the highest accuracy on the validation images, the first of equals."""
+
+    epoch: int
+    accuracy: float
+    weights: dict[str, Tensor]
+
+
 class Run:
-    """The files of a run: the log and the checkpoint (nothing, without a folder)."""
+    """The files of a run (none, without a folder), its history and its best epoch."""
 
     def __init__(
         self,
-        folder: Path | None,
+        folder: str | Path | None,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
+        average: nn.Module | None,
         data: ImageData,
         config: TrainConfig,
+        *,
+        writes: bool,
     ) -> None:
-        self.folder, self.config, self.data = folder, config, data
-        self.model, self.optimizer = model, optimizer
+        """writes: is this the process that writes? Every process of a run reads."""
+        self.folder = None if folder is None else Path(folder)
+        self.config, self.data, self.writes = config, data, writes
+        self.model, self.optimizer, self.average = model, optimizer, average
+        self.history: list[Record] = []
+        self.best: Best | None = None
         self.saved: Path | None = None
+        self.board: Board | None = None
         tensors = () if folder is None else (data.train_images, data.train_labels)
         self.checksum = [zlib.crc32(t.cpu().contiguous().numpy().data) for t in tensors]  # as many images may be others
 
-    def start(self, resume: bool, where: dict[str, str]) -> list[Record]:
-        """The history so far: empty, or that of the checkpoint."""
+    def start(self, resume: bool, where: dict[str, str]) -> None:
+        """Begin the log, or continue from the folder's checkpoint."""
         if self.folder is None:
-            if resume:
-                raise ArgumentError("resume", got="True without a folder", expected="a run's folder", do="pass folder=")
-            return []
-        path = self.folder / LAST
-        if path.exists() and not resume:
+            for name, wanted in (("resume", resume), ("tensorboard", self.config.tensorboard)):
+                if wanted:
+                    raise ArgumentError(name, got="True without a folder", expected="a run's folder", do="pass folder=")
+            return
+        last, best = self.folder / LAST, self.folder / BEST
+        found = [path.name for path in (last, best) if path.exists()]
+        if found and not resume:
             raise ArgumentError(
                 "folder",
-                got=f"{self.folder}, which holds a run ({LAST})",
+                got=f"{self.folder}, which holds a run ({', '.join(found)})",
                 expected="a new or empty folder",
-                do="use resume=True (--resume), another folder, or delete that file",
+                do="use resume=True (--resume), another folder, or delete what it holds",
             )
-        history = self._restore(path) if path.exists() else []
+        if LAST in found:
+            self._resume(last, best)
+        elif found:
+            self._read(best)  # of this run, before its first checkpoint? Then it will be written again
+        if not self.writes:
+            return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            if not history:
-                (self.folder / LOG).unlink(missing_ok=True)
         except OSError as error:
             raise DataError(
                 str(self.folder), got=error.strerror, expected="a folder to write to", do="use another folder"
             ) from error
+        if self.config.tensorboard:
+            self.board = Board(self.folder, len(self.history))
         self.log(
-            "resume" if history else "start",
+            "resume" if self.history else "start",
             config=asdict(self.config),
             environment={**environment(), **where},
-            epochs_done=len(history),
+            epochs_done=len(self.history),
             model=recipe(self.model),
             parameters=sum(p.numel() for p in self.model.parameters()),
             data=repr(self.data),
         )
-        return history
 
-    def _restore(self, path: Path) -> list[Record]:
+    def _resume(self, last: Path, best: Path) -> None:
+        checkpoint = self._read(last)
+        history = checkpoint.meta["history"]
+        if any("valid_accuracy" in record for record in history):  # then a best one was written before this
+            chosen = self._read(best)
+            record = chosen.meta["history"][-1]
+            if "valid_accuracy" not in record:
+                raise DataError(
+                    f"{best}: history", got=str(record), expected="a valid_accuracy", do="use another folder"
+                )
+            self.best = Best(record["epoch"], record["valid_accuracy"], chosen.part("model."))
+        restore(self.model, checkpoint, optimizer=self.optimizer, average=self.average)
+        self.history, self.saved = list(history), last
+
+    def _read(self, path: Path) -> Checkpoint:
+        """A checkpoint of this run, or an error that says what differs."""
         checkpoint = load_checkpoint(path)
         meta = checkpoint.meta
-        if not {"run", "config", "history"} <= meta.keys():
+        if meta["format"] != FORMAT:
             raise DataError(
                 str(path),
-                got="a checkpoint without its run's history",
-                expected="one that `fit` wrote",
-                do="use another folder",
+                got=f"checkpoint format {meta['format']}",
+                expected=f"format {FORMAT} to resume from",
+                do="train again in another folder; load_model still gives its weights",
             )
+        check_note(path, meta, required=("run", "config", "history"))
         ours = self.identity()
         other = {key: (meta["run"].get(key), value) for key, value in ours.items() if meta["run"].get(key) != value}
         other |= self.config.differences(meta["config"])
@@ -107,9 +148,7 @@ class Run:
                 expected="the settings of the run it continues (epochs too: the schedule depends on them)",
                 do="use the same settings, or another folder",
             )
-        restore(self.model, checkpoint, optimizer=self.optimizer)
-        self.saved = path
-        return list(meta["history"])
+        return checkpoint
 
     def identity(self) -> Record:
         return {
@@ -120,25 +159,41 @@ class Run:
             "classes": list(self.data.classes),
         }
 
-    def epoch(self, history: list[Record]) -> None:
-        """Log an epoch; write the checkpoint if it is due."""
+    def epoch(self, record: Record) -> None:
+        """Add an epoch's record: log it, and write the checkpoints that are due, the best one first.
+
+        Killed in between, a resumed run computes the same best epoch again.
+        """
+        self.history.append(record)
+        self.log("epoch", **record)
+        if self.board is not None:
+            self.board.add(record)
+        accuracy, result = record.get("valid_accuracy"), self.model if self.average is None else self.average
+        if accuracy is not None and (self.best is None or accuracy > self.best.accuracy):
+            weights = {name: t.detach().clone() for name, t in result.state_dict().items()}
+            self.best = Best(record["epoch"], accuracy, weights)
+            self._save(BEST, result)
+        if len(self.history) % self.config.checkpoint_every == 0 or len(self.history) == self.config.epochs:
+            self.saved = self._save(LAST, self.model, optimizer=self.optimizer, average=self.average)
+
+    def _save(self, name: str, model: nn.Module, **state: Any) -> Path | None:
         if self.folder is None:
-            return
-        if len(history) % self.config.checkpoint_every == 0 or len(history) == self.config.epochs:
-            data = self.data
-            meta = {
-                "run": self.identity(),
-                "data": data.name,
-                "classes": list(data.classes),
-                "image": list(data.image_shape),
-                "mean": data.mean.tolist(),
-                "std": data.std.tolist(),
-                "config": asdict(self.config),
-                "epoch": len(history),
-                "history": history,
-            }
-            self.saved = save(self.folder / LAST, self.model, optimizer=self.optimizer, meta=meta)
-        self.log("epoch", **history[-1])
+            return None
+        if not self.writes:
+            return self.folder / name
+        data = self.data
+        meta = {
+            "run": self.identity(),
+            "data": data.name,
+            "classes": list(data.classes),
+            "image": list(data.image_shape),
+            "mean": data.mean.tolist(),
+            "std": data.std.tolist(),
+            "config": asdict(self.config),
+            "epoch": len(self.history),
+            "history": self.history,
+        }
+        return save(self.folder / name, model, meta=meta, **state)
 
     def diverged(self, epoch: int, step: int) -> Diverged:
         self.log("diverged", epoch=epoch, step=step, checkpoint=str(self.saved) if self.saved else None)
@@ -146,12 +201,16 @@ class Run:
 
     def log(self, event: str, **values: Any) -> None:
         """Append one JSON line."""
-        if self.folder is None:
+        if self.folder is None or not self.writes:
             return
         line = json.dumps({"event": event, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **values})
         try:
-            with open(self.folder / LOG, "a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            with open(self.folder / LOG, "ab+") as file:
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    if file.read() != b"\n":  # a killed process left half a line
+                        line = f"\n{line}"
+                file.write(f"{line}\n".encode())
         except OSError as error:
             raise DataError(
                 str(self.folder / LOG),
@@ -159,3 +218,7 @@ class Run:
                 expected="a file to append to",
                 do="free space, then resume=True",
             ) from error
+
+    def close(self) -> None:
+        if self.board is not None:
+            self.board.close()

@@ -34,7 +34,10 @@ def main() -> None:
     data = vision.load(args.data, args.root)
     torch.manual_seed(args.seed)
     model = vision.create_model(args.model, classes=len(data.classes))
-    config = vision.TrainConfig(epochs=args.epochs, lr=args.lr, crop=args.crop, seed=args.seed)
+    augmentation = vision.Augmentation(crop=args.crop)
+    config = vision.TrainConfig(
+        epochs=args.epochs, lr=args.lr, seed=args.seed, validation=0.0, augmentation=augmentation
+    )
     folder = Path(args.folder or f"runs/{args.data}-{args.model}-{args.epochs}-{args.seed}")
     result = vision.fit(model, data, config, folder=folder, resume=folder.exists())
     path = write(

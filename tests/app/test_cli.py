@@ -4,12 +4,18 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import tyro
 from PIL import Image
 
+from unified.app import train
 from unified.app.main import COMMANDS, main
+from vision.augmentation import Augmentation
+from vision.config import TrainConfig
+from vision.recipes import RECIPES
 
 
 def run(capsys, *argv):
@@ -147,7 +153,7 @@ def test_solve_refuses_a_pickled_array(capsys, tmp_path):
 
 
 def test_train_leaves_a_log_and_a_checkpoint(trained):
-    assert (trained / "last.safetensors").exists()
+    assert {path.name for path in trained.iterdir()} == {"last.safetensors", "best.safetensors", "log.jsonl"}
     events = [json.loads(line)["event"] for line in (trained / "log.jsonl").read_text().splitlines()]
     assert events == ["start", "epoch", "end"]
 
@@ -164,6 +170,7 @@ def test_train_does_not_overwrite_a_run(capsys, trained):
     [
         (["--model", "resnet-1"], "name: got 'resnet-1'; expected one of mgnet-16"),
         (["--data", "cifar10", "--root", "nowhere"], "nowhere: got"),
+        (["--data", "folder"], "folder: got root=None"),
         (["--data", "cifar10"], "cifar10: got root=None; expected a folder with cifar-10-batches-bin"),
     ],
 )
@@ -188,15 +195,80 @@ def test_options_that_do_not_parse_end_with_2(capsys, argv, message):
     assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
 
 
+def settings(*argv):
+    return tyro.cli(train.options(list(argv)), args=argv).config
+
+
+def test_a_recipe_gives_the_defaults_and_options_go_before_it():
+    assert settings() == TrainConfig()
+    assert settings("--recipe", "mgnet") == TrainConfig(**RECIPES["mgnet"])
+    assert settings("--schedule", "onecycle", "--recipe=mgnet", "--crop", "3") == replace(
+        TrainConfig(**RECIPES["mgnet"]), schedule="onecycle", augmentation=Augmentation(crop=3, fill=0)
+    )
+
+
+@pytest.mark.parametrize("name", ["resnet", ""])
+def test_an_unknown_recipe_is_refused(capsys, name):
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "--recipe", *name.split()])
+    assert "--recipe" in capsys.readouterr().err
+
+
+def test_train_reports_the_last_epoch_and_the_best(capsys, tmp_path):
+    argv = ["train", "--model", "mgnet-16", "--steps", "1", "1", "--epochs", "1", "--folder", str(tmp_path)]
+    result = report(capsys, *argv)
+    assert result["best_epoch"] == 1
+    assert result["best_test_accuracy"] == result["test_accuracy"]
+    assert result["config"]["augmentation"]["crop"] is None
+    status, out, _ = run(capsys, *argv, "--resume")
+    assert status == 0
+    assert f"{result['test_accuracy']:.2%} of 359 test images after the last epoch" in out
+    assert "after epoch 1, the best by validation" in out
+
+
 def test_evaluate(capsys, trained):
     result = report(capsys, "evaluate", "--checkpoint", str(trained))
     assert result["data"] == "digits"
-    assert sum(map(sum, result["confusion"])) == result["test_images"]
+    assert sum(map(sum, result["confusion"])) == result["images"] == sum(result["reliability"]["count"])
     hits = sum(row[i] for i, row in enumerate(result["confusion"]))
-    assert result["accuracy"] == hits / result["test_images"]
+    assert result["accuracy"] == hits / result["images"]
     status, out, _ = run(capsys, "evaluate", "--checkpoint", str(trained / "last.safetensors"))
     assert status == 0
     assert f"accuracy {result['accuracy']:.2%}" in out
+
+
+def test_evaluate_on_the_images_held_out_and_its_figures(capsys, trained, tmp_path):
+    arguments = ["evaluate", "--checkpoint", str(trained), "--split", "valid", "--figures", str(tmp_path / "new")]
+    result = report(capsys, *arguments)
+    assert result["images"] == 144  # a tenth of the training images
+    events = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
+    (epoch,) = [event for event in events if event["event"] == "epoch"]
+    assert result["accuracy"] == epoch["valid_accuracy"]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["confusion.png", "reliability.png"]
+    status, _, err = run(capsys, "evaluate", "--checkpoint", str(trained), "--flip")
+    assert (status, err.startswith("vcycle evaluate: flip: got True for digits")) == (2, True)
+
+
+def test_export(capsys, trained, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    result = report(capsys, "export", str(path), "--checkpoint", str(trained))
+    assert (result["bytes"], result["difference"]) == (path.stat().st_size, 0)
+    assert report(capsys, "evaluate", "--checkpoint", str(path))["images"] == 359
+    status, _, err = run(capsys, "export", "model.pth", "--checkpoint", str(trained))
+    assert (status, err.startswith("vcycle export: path: got 'model.pth'")) == (2, True)
+
+
+def test_compare(capsys, tmp_path):
+    models = ["mgnet-16", "polymgnet-q2-quarter", "--recipe", "fast", "--epochs", "1", "--seeds", "5"]
+    arguments = ["compare", *models, "--folder", str(tmp_path)]
+    result = report(capsys, *arguments)
+    assert [(row["model"], row["finished"]) for row in result["summary"]] == [(name, 1) for name in models[:2]]
+    assert result["config"]["epochs"] == 1
+    assert result["config"]["augmentation"]["flip"] == "alternating"  # the recipe's
+    status, out, _ = run(capsys, *arguments)  # nothing to train
+    assert status == 0
+    assert out.startswith("| model | test accuracy |")
+    assert run(capsys, *arguments, "--seed", "1")[0] == 2
 
 
 def test_predict(capsys, trained, tmp_path):
@@ -212,9 +284,13 @@ def test_predict(capsys, trained, tmp_path):
 
 def test_predict_names_bad_input(capsys, trained, tmp_path, monkeypatch):
     (tmp_path / "text.png").write_text("not an image")
-    status, _, err = run(capsys, "predict", str(tmp_path / "text.png"), "--checkpoint", str(trained))
-    assert status == 2
+    Image.fromarray(np.full((8, 8), 128, np.uint8)).save(tmp_path / "grey.png")
+    status, out, err = run(capsys, "predict", str(tmp_path), "none.png", "--checkpoint", str(trained), "--json")
+    assert status == 1  # one was read, two were not
+    assert [p["file"] for p in json.loads(out)["predictions"]] == [str(tmp_path / "grey.png")]
+    assert [u["file"] for u in json.loads(out)["unreadable"]] == [str(tmp_path / "text.png"), "none.png"]
     assert "text.png: got" in err
+    assert "none.png: got no such file" in err
     assert run(capsys, "predict", "--checkpoint", str(trained))[2].startswith("vcycle predict: files: got none")
     monkeypatch.chdir(tmp_path)
     assert run(capsys, "predict", "x.png")[2].startswith("vcycle predict: checkpoint: got none, and no run in runs/")

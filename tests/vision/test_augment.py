@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unified.errors import ArgumentError
-from vision.augment import augment, batches, normalise
-from vision.data import load
+from vision.augment import augment, cutout, normalise
 
 
 def seeded(seed=0):
@@ -84,6 +83,43 @@ def test_the_input_is_not_changed():
     assert torch.equal(images, copy)
 
 
+def test_a_filled_crop_is_a_crop_of_the_padded_image():
+    images, pad = random_images(60, 2, 6, 5), 2
+    out = augment(images, pad=pad, flip=False, generator=seeded(), fill=128)
+    for image, result in zip(images.numpy(), out.numpy(), strict=True):
+        wide = np.pad(image, ((0, 0), (pad, pad), (pad, pad)), constant_values=128)
+        crops = [wide[:, i : i + 6, j : j + 5] for i in range(2 * pad + 1) for j in range(2 * pad + 1)]
+        assert any(np.array_equal(result, crop) for crop in crops)
+
+
+def test_a_fill_draws_the_same_shifts():
+    images = random_images(50, 1, 9, 9)
+    filled, reflected = (augment(images, pad=3, flip=True, generator=seeded(), fill=f) for f in (0, None))
+    assert torch.equal(filled[..., 3:6, 3:6], reflected[..., 3:6, 3:6])
+    assert not torch.equal(filled, reflected)
+
+
+def test_given_images_are_mirrored():
+    images, which = random_images(8, 3, 4, 5), torch.arange(8) % 3 == 0
+    out = augment(images, pad=0, flip=which, generator=seeded())
+    assert torch.equal(out[which], images[which].flip(3))
+    assert torch.equal(out[~which], images[~which])
+
+
+def test_cutout_is_a_square_around_any_pixel():
+    n, h, w, side = 3_000, 6, 5, 3
+    holes = cutout(torch.ones(n, 2, h, w), side, seeded()) == 0
+    assert torch.equal(holes[:, 0], holes[:, 1])
+    grid = np.indices((h, w))
+    centres = [(i, j) for i in range(h) for j in range(w)]
+    counts = [
+        int((holes[:, 0].numpy() == (abs(grid[0] - i) <= 1) & (abs(grid[1] - j) <= 1)).all((1, 2)).sum())
+        for i, j in centres
+    ]
+    assert sum(counts) == n  # each hole is one of the 30
+    np.testing.assert_allclose(counts, n / 30, rtol=0.5)
+
+
 @pytest.mark.parametrize("pad", [-1, 8])
 def test_a_pad_that_does_not_fit_is_refused(pad):
     with pytest.raises(ArgumentError, match=f"pad: got {pad}; expected 0 to 7"):
@@ -101,21 +137,3 @@ def test_normalise_subtracts_and_divides(dtype):
     out = normalise(images, mean, std, dtype)
     assert out.dtype == dtype
     torch.testing.assert_close(out, expected.to(dtype), rtol=1e-5 if dtype == torch.float32 else 8e-3, atol=1e-5)
-
-
-def test_an_epoch_visits_every_image_once_with_its_label():
-    data = load("digits")
-    got = list(batches(data, 64, pad=0, flip=False, seed=3))
-    assert len(got) == 1438 // 64
-    x, y = (torch.cat(parts) for parts in zip(*got, strict=True))
-    everything = normalise(data.train_images, data.mean, data.std)
-    where = {image.numpy().tobytes(): int(label) for image, label in zip(everything, data.train_labels, strict=True)}
-    assert len({image.numpy().tobytes() for image in x}) == len(x)
-    assert all(where[image.numpy().tobytes()] == int(label) for image, label in zip(x, y, strict=True))
-
-
-def test_epochs_differ_by_their_seed_alone():
-    data = load("digits").subset(128)
-    one, same, other = (next(iter(batches(data, 128, pad=1, flip=True, seed=s)))[0] for s in (1, 1, 2))
-    assert torch.equal(one, same)
-    assert not torch.equal(one, other)

@@ -1,6 +1,7 @@
 """Checkpoints: what comes back is what was saved, and no failure costs the one that was there."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -129,7 +130,7 @@ def test_foreign_files_are_refused(tmp_path):
     with pytest.raises(DataError, match="without our note"):
         load_checkpoint(path)
     safetensors.torch.save_file({"x": torch.zeros(1)}, path, {"vcycle": '{"format": 99}'})
-    with pytest.raises(DataError, match="got checkpoint format 99; expected format 1"):
+    with pytest.raises(DataError, match="got checkpoint format 99; expected format 2"):
         load_checkpoint(path)
 
 
@@ -226,3 +227,83 @@ def test_a_wrapped_model_is_saved_bare(tmp_path, wrapper):
     path = save(tmp_path / "m.safetensors", wrapper(model))
     loaded, _ = load_model(path)
     assert loaded.state_dict().keys() == model.state_dict().keys()
+
+
+def test_an_average_is_the_model_and_both_come_back(tmp_path):
+    model, average = tiny(seed=0), tiny(seed=1)
+    path = save(tmp_path / "a.safetensors", model, average=average)
+    loaded, other, kept = load_checkpoint(path), tiny(seed=2), tiny(seed=3)
+    restore(other, loaded, average=kept)
+    assert same(other, model)
+    assert same(kept, average)
+    restore(other, loaded)
+    assert same(other, average)
+
+
+def test_a_file_without_the_training_weights_is_refused(tmp_path):
+    path = save(tmp_path / "a.safetensors", tiny())
+    with pytest.raises(ArgumentError, match=r"checkpoint: got .*without 0\.weight"):
+        restore(tiny(), load_checkpoint(path), average=tiny())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("model", None),
+        ("model", {"options": {}}),
+        ("model", {"name": "mgnet-16", "options": [1]}),
+        ("data", 3),
+        ("classes", "abc"),
+        ("classes", [1, 2]),
+        ("image", [1, 8]),
+        ("image", [1, 8, "8"]),
+        ("mean", []),
+        ("std", [0.0]),
+        ("epoch", "two"),
+        ("config", []),
+        ("history", {"epoch": 1}),
+    ],
+)
+def test_a_forged_note_is_named_by_file_and_field(tmp_path, field, value):
+    path = tmp_path / "a.safetensors"
+    note = {"format": 2, "model": {"name": "mgnet-16"}, field: value}
+    safetensors.torch.save_file({"x": torch.zeros(1)}, path, {"vcycle": json.dumps(note)})
+    with pytest.raises(DataError, match=rf"a\.safetensors: {field}: got .*; expected .*; use another checkpoint"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"name": "resnet-0", "options": {}},
+        {"name": "mgnet-16", "options": {"steps": "abc"}},
+        {"name": "mgnet-16", "options": {"steps": [0]}},
+        {"name": "mgnet-16", "options": {"colour": True}},
+        {"name": "mgnet-16", "options": {"channels": None}},
+    ],
+)
+def test_a_recipe_of_no_model_is_named_by_its_file(tmp_path, model):
+    path = tmp_path / "a.safetensors"
+    note = {"format": 2, "model": model}
+    safetensors.torch.save_file({"x": torch.zeros(1)}, path, {"vcycle": json.dumps(note)})
+    with pytest.raises(DataError, match=r"a\.safetensors: model: got .*of which no model can be made"):
+        load_model(path)
+
+
+def test_optimizer_state_of_another_kind_is_refused(tmp_path):
+    model = tiny()
+    adam = torch.optim.AdamW(model.parameters())
+    step(model, adam)
+    path = save(tmp_path / "a.safetensors", model, optimizer=adam)
+    ours = sgd(model)
+    step(model, ours)
+    with pytest.raises(ArgumentError, match=r"checkpoint: got .*exp_avg.*for 0\.weight; expected momentum_buffer"):
+        restore(model, load_checkpoint(path), optimizer=ours)
+
+
+def test_the_first_format_still_gives_its_weights(tmp_path):
+    model = create_model("mgnet-16", steps=(1,))
+    tensors = {f"model.{name}": t for name, t in model.state_dict().items()}
+    note = {"format": 1, "model": {"name": "mgnet-16", "options": {"steps": [1]}}}
+    safetensors.torch.save_file(tensors, tmp_path / "a.safetensors", {"vcycle": json.dumps(note)})
+    assert same(load_model(tmp_path / "a.safetensors")[0], model)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from unified.errors import ArgumentError, DataError
+from vision import cifar
 from vision.cifar import LAYOUTS
 from vision.data import ImageData, load, statistics
 
@@ -212,6 +213,35 @@ def test_cifar_without_root_says_what_to_fetch():
         load("cifar10")
 
 
+@pytest.mark.parametrize(
+    ("mirror", "address"),
+    [
+        (True, "https://www.cs.toronto.edu/~kriz/{archive}"),
+        ("http://mirror.org/data", "http://mirror.org/data/{archive}"),
+        ("http://mirror.org/data/", "http://mirror.org/data/{archive}"),
+        ("https://mirror.org/other-name.tar.gz", "https://mirror.org/other-name.tar.gz"),
+    ],
+)
+def test_what_is_not_there_is_downloaded_once(layout, tmp_path, monkeypatch, mirror, address):
+    asked = []
+
+    def fetch(url, path, *, md5, progress):
+        asked.append((url, path, md5, progress))
+        path.parent.mkdir()
+        write_archive(path, contents(layout), layout.folder)
+        return path
+
+    monkeypatch.setattr(cifar, "fetch", fetch)
+    root = tmp_path / "data"
+    for _ in range(2):
+        data = load(layout.name, root, download=mirror, progress=True)
+        assert len(data.test_images) == 3
+    assert asked == [(address.format(archive=layout.archive), root / layout.archive, layout.md5, True)]
+    monkeypatch.chdir(tmp_path)
+    load(layout.name, download=mirror)  # ./data
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("make", [False, True])
 def test_a_root_without_the_data_is_named(tmp_path, make):
     root = tmp_path / "nowhere"
@@ -222,7 +252,7 @@ def test_a_root_without_the_data_is_named(tmp_path, make):
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(ArgumentError, match=r"name: got 'mnist'; expected one of digits, cifar10, cifar100"):
+    with pytest.raises(ArgumentError, match=r"name: got 'mnist'; expected one of digits, cifar10, cifar100, folder"):
         load("mnist")
 
 
@@ -258,8 +288,64 @@ def test_subset_keeps_the_first_images_and_the_test_set():
         data.subset(0)
 
 
+@pytest.mark.parametrize(("validation", "expected"), [(0.1, 144), (100, 100), (0.5, 719), (1, 1)])
+def test_a_split_holds_out_a_share_of_every_class(validation, expected):
+    data = load("digits")
+    part = data.split(validation)
+    assert len(part.valid_images) == len(part.valid_labels) == expected
+    assert len(part.train_images) == len(data.train_images) - expected
+    share = expected / len(data.train_images)
+    off = part.valid_labels.bincount(minlength=10) - share * data.train_labels.bincount()
+    assert off.abs().max() <= 1
+    together = torch.cat([part.train_images, part.valid_images]).flatten(1)
+    assert sorted(map(bytes, together.numpy())) == sorted(map(bytes, data.train_images.flatten(1).numpy()))
+    assert part.test_images is data.test_images
+    assert part.mean is data.mean
+
+
+def test_a_split_is_decided_by_its_seed():
+    first, same, other = (load("digits").split(0.1, seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(first.valid_images, same.valid_images)
+    assert torch.equal(first.train_labels, same.train_labels)
+    assert not torch.equal(first.valid_images, other.valid_images)
+
+
+def test_a_split_leaves_an_image_in_every_class():
+    images = torch.arange(8, dtype=torch.uint8).view(8, 1, 1, 1)
+    labels = torch.tensor([0, 0, 0, 0, 0, 2, 2, 3])
+    half = torch.full((1,), 0.5)
+    data = ImageData("few", ("a", "b", "c", "d"), images, labels, images, labels, half, half)
+    part = data.split(5)
+    assert sorted(part.train_labels.tolist()) == [0, 2, 3]
+    assert len(part.valid_images) == 5
+    with pytest.raises(ArgumentError, match=r"validation: got 6 of 8 images in 3 classes; .*1 to 5 images"):
+        data.split(6)
+
+
+@pytest.mark.parametrize("validation", [0, 0.0, 1.0, -0.1, True, "0.1", 1438, float("nan")])
+def test_a_share_that_cannot_be_held_out_is_refused(validation):
+    with pytest.raises(ArgumentError, match=r"validation: got .*expected a share in"):
+        load("digits").split(validation)
+
+
+def test_parts_are_named():
+    data = load("digits")
+    assert data.part("train") == (data.train_images, data.train_labels)
+    with pytest.raises(ArgumentError, match=r"'valid' of ImageData.*use data.split\(0.1\)"):
+        data.part("valid")
+    held = data.split(0.1)
+    assert held.part("valid") == (held.valid_images, held.valid_labels)
+    assert "144 validation" in repr(held)
+    with pytest.raises(ArgumentError, match="split: got 'both'"):
+        data.part("both")
+    with pytest.raises(ArgumentError, match="no validation split yet"):
+        held.split(0.1)
+    with pytest.raises(ArgumentError, match="valid_images: got images or labels alone"):
+        replace(held, valid_labels=None)
+
+
 def test_to_moves_every_tensor():
-    moved = load("digits").to("cpu")
+    moved = load("digits").split(0.1).to("cpu")
     tensors = [value for value in vars(moved).values() if isinstance(value, torch.Tensor)]
-    assert len(tensors) == 6
+    assert len(tensors) == 8
     assert "digits" in repr(moved)

@@ -1,15 +1,17 @@
-"""Evaluation follows from the logits; prediction reads what people have and names what it cannot read."""
+"""Evaluation follows from the logits."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
-from unified.errors import ArgumentError, DataError
+from unified.errors import ArgumentError
+from vision.augment import normalise
 from vision.data import load
 from vision.device import resolve_device, resolve_precision
-from vision.evaluate import evaluate, evaluate_images, predict, read_image
+from vision.evaluate import evaluate, evaluate_images, score
 
 
 class Table(nn.Module):
@@ -70,13 +72,41 @@ def test_the_training_modes_are_left_as_they_were(training):
     assert model.training is training
 
 
-def test_evaluate_takes_either_half_of_a_data_set():
+def test_evaluate_takes_any_part_of_a_data_set():
     data = load("digits").subset(100)
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     assert evaluate(model, data).confusion.sum() == len(data.test_images)
     assert evaluate(model, data, split="train").confusion.sum() == 100
+    assert evaluate(model, data.split(20), split="valid").confusion.sum() == 20
+    with pytest.raises(ArgumentError, match="split: got 'valid' of"):
+        evaluate(model, data, split="valid")
     with pytest.raises(ArgumentError, match="split: got 'validation'"):
         evaluate(model, data, split="validation")
+
+
+def test_flip_averages_the_logits_of_an_image_and_its_mirror_image():
+    data = replace(load("digits").subset(100), mirror=True)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    both = evaluate(model, data, flip=True, precision="float32")
+    assert both.loss != evaluate(model, data, precision="float32").loss
+    x = normalise(torch.cat([data.test_images, data.test_images.flip(3)]), data.mean, data.std)
+    logits = model(x).detach().view(2, -1, 10).mean(0)
+    expected = score(logits, data.test_labels, data.classes)
+    assert both.loss == pytest.approx(expected.loss, rel=1e-6)
+    assert torch.equal(both.confusion, expected.confusion)
+
+
+def test_flip_is_refused_where_mirror_images_are_of_another_class():
+    with pytest.raises(ArgumentError, match="flip: got True for digits"):
+        evaluate(nn.Flatten(), load("digits"), flip=True)
+
+
+def test_the_most_frequent_errors_come_first():
+    guesses = torch.tensor([1, 1, 1, 0, 2, 0, 2])
+    labels = torch.tensor([0, 0, 1, 0, 1, 2, 2])
+    found = score(5.0 * nn.functional.one_hot(guesses, 3), labels, "abc")
+    assert found.confused(2) == [("a", "b", 2), ("b", "c", 1)]
+    assert found.confused(9) == [("a", "b", 2), ("b", "c", 1), ("c", "a", 1)]
 
 
 @pytest.mark.parametrize(
@@ -98,108 +128,6 @@ def test_bad_input_is_named(changed, said):
         evaluate_images(model, **arguments)
 
 
-def picture(mode):
-    """8x8, the left half red (or dark), the right half white."""
-    image = Image.new("RGB", (8, 8), "white")
-    image.paste((255, 0, 0), (0, 0, 4, 8))
-    if mode == "RGBA":  # the right half is transparent black: white, once it is on white
-        image = image.convert("RGBA")
-        image.paste((0, 0, 0, 0), (4, 0, 8, 8))
-        return image
-    if mode == "P transparent":
-        image = Image.new("P", (8, 8), 1)
-        image.putpalette([255, 0, 0, 0, 0, 0])
-        image.paste(0, (0, 0, 4, 8))
-        image.info["transparency"] = 1
-        return image
-    if mode == "I;16":
-        return Image.fromarray(np.where(np.arange(8) < 4, 0x4C00, 0xFFFF).astype(np.uint16)[None].repeat(8, 0))
-    return image.convert(mode)
-
-
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "P transparent", "L", "LA", "CMYK", "I;16", "1"])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_every_kind_of_image_is_read_on_white(tmp_path, mode, channels):
-    kind = "tiff" if mode == "CMYK" else "png"
-    picture(mode).save(tmp_path / f"a.{kind}")
-    pixels = read_image(tmp_path / f"a.{kind}", (channels, 8, 8))
-    assert pixels.shape == (channels, 8, 8)
-    assert pixels.dtype == torch.uint8
-    assert (pixels[:, :, 5:] >= 254).all()
-    if mode != "1":  # black and white dithers
-        grey = 0.299 * 255  # red, in grey
-        expected = (
-            [grey]
-            if channels == 1
-            else [255, 0, 0]
-            if mode in ("RGB", "RGBA", "P", "P transparent", "CMYK")
-            else [grey] * 3
-        )
-        np.testing.assert_allclose(pixels[:, 3, 1].numpy(), expected, atol=2)
-
-
-def test_a_large_image_is_resized_whole(tmp_path):
-    Image.fromarray(np.linspace(0, 255, 640).astype(np.uint8)[None].repeat(100, 0)).save(tmp_path / "a.png")
-    row = read_image(tmp_path / "a.png", (1, 8, 8))[0, 0].int()
-    assert row[0] < 30
-    assert row[-1] > 225
-    assert (row.diff() > 0).all()
-
-
-def test_the_files_pixels_are_the_data_sets_pixels(tmp_path):
-    data = load("digits")
-    Image.fromarray(data.test_images[0, 0].numpy()).save(tmp_path / "a.png")
-    assert torch.equal(read_image(tmp_path / "a.png", data.image_shape), data.test_images[0])
-
-
-def meta(**changed):
-    return {"classes": ["dark", "light"], "mean": [0.5], "std": [0.25], "image": [1, 4, 4], **changed}
-
-
-class Brightness(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.scale = nn.Parameter(torch.tensor(3.0))
-
-    def forward(self, x):
-        light = self.scale * x.mean((1, 2, 3))
-        return torch.stack([-light, light], 1)
-
-
-def test_predict_ranks_the_classes_of_each_file(tmp_path):
-    for name, grey in (("a", 250), ("b", 3)):
-        Image.new("L", (9, 9), grey).save(tmp_path / f"{name}.png")
-    model = Brightness().train()
-    found = predict(model, [tmp_path / "a.png", str(tmp_path / "b.png")], meta())
-    assert [p.label for p in found] == ["light", "dark"]
-    assert found[0].file == str(tmp_path / "a.png")
-    assert found[0].top[0] == ("light", found[0].probability)
-    assert sum(p for _, p in found[0].top) == pytest.approx(1)
-    assert len(predict(model, [tmp_path / "a.png"], meta(), top=1)[0].top) == 1
-    assert model.training
-
-
-@pytest.mark.parametrize("what", ["missing", "folder", "text", "truncated", "empty"])
-def test_a_file_that_cannot_be_read_is_named(tmp_path, what):
-    path = tmp_path / "a.png"
-    if what == "folder":
-        path.mkdir()
-    elif what == "truncated":
-        Image.effect_noise((64, 64), 50).save(path)
-        path.write_bytes(path.read_bytes()[:500])
-    elif what != "missing":
-        path.write_bytes(b"" if what == "empty" else b"hello")
-    with pytest.raises(DataError, match=r"a\.png: got .*; expected a readable image file"):
-        predict(Brightness(), [path], meta())
-
-
-def test_predict_needs_a_full_note(tmp_path):
-    with pytest.raises(ArgumentError, match="meta: got a note without mean, image"):
-        predict(Brightness(), [], {"classes": [], "std": []})
-    with pytest.raises(ArgumentError, match="top: got 0"):
-        predict(Brightness(), [], meta(), top=0)
-
-
 def test_auto_precision_is_bfloat16_only_where_the_hardware_has_it(monkeypatch):
     cpu = torch.device("cpu")
     for has, expected in ((True, torch.bfloat16), (False, torch.float32)):
@@ -216,14 +144,6 @@ def test_auto_device_exists():
     assert resolve_device("auto").type in ("cpu", "cuda")
     with pytest.raises(ArgumentError, match="device: got 'cuda:99'"):
         resolve_device("cuda:99")
-
-
-@pytest.mark.parametrize("scale", [1.0, 200.0])
-def test_floating_point_images_keep_their_greys(tmp_path, scale):
-    grey = np.array([[0.0, 0.5], [0.75, 1.0]], np.float32) * scale
-    Image.fromarray(grey).save(tmp_path / "grey.tif")
-    expected = grey * (255 if scale == 1 else 1)
-    np.testing.assert_allclose(read_image(tmp_path / "grey.tif", (1, 2, 2))[0], expected, atol=0.5)
 
 
 def test_meta_is_no_device_to_run_on():

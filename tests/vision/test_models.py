@@ -6,13 +6,24 @@ from torch import nn
 
 import vision
 from unified import ArgumentError, testing
+from unified.app import models as listing
 from unified.spectrum import symbol_radius
-from vision.blocks import conv
+from vision.blocks import averaged, conv
 
 SMALL = {
     "mgnet": lambda: vision.mgnet((2, 1, 2), 6, in_channels=1),
     "mgnet-li": lambda: vision.mgnet((2, 3), 6, share_B=False),
     "mgnet-cf": lambda: vision.mgnet((2, 2), 6, data_channels=4, classes=3),
+    "mgnet-nonlinear": lambda: vision.mgnet((2, 2), 6, constraint="nonlinear"),
+    "mgnet-fixed": lambda: vision.mgnet((2, 2), (4, 6), transfers="fixed"),
+    "mgnet-mgiad": lambda: vision.mgnet((2, 2), 16, conv="mgiad-4", share_B=False),
+    "mgnet-imagenet": lambda: vision.mgnet((1, 2), (4, 6), share_B=False, stem="imagenet"),
+    "resnet": lambda: vision.resnet((1, 2), (4, 6)),
+    "preact-resnet": lambda: vision.preact_resnet((1, 2), (4, 6), shortcut="padding"),
+    "dense": lambda: vision.dense_mgnet((2, 1, 2), (4, 6, 6), share_B=False, classes=2),
+    "g6": lambda: vision.polymgnet((1, 1), (4, 8), factors="g6", roots="spectrum"),
+    "pair-channels": lambda: vision.polymgnet((2, 1), (4, 8), factors=("quadratic",), channel_roots=True),
+    "q2-fixed": lambda: vision.polymgnet((2, 2, 2), (4, 6, 6), transfers="fixed", share_roots=True),
     "q2": lambda: vision.polymgnet((2, 2, 2), (4, 8, 8)),
     "q2-width": lambda: vision.polymgnet(width=1 / 16, in_channels=1),
 }
@@ -64,6 +75,83 @@ def test_polymgnet_weights_follow_the_formula_of_its_docstring(steps, channels):
     assert vision.count_weights(model) == expected
 
 
+@pytest.mark.parametrize("share_B", [True, False])
+@pytest.mark.parametrize("transfers", ["learned", "fixed"])
+@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+def test_mgnet_weights_follow_the_formula_with_channels_of_each_level(share_B, transfers, stem):
+    steps, u, f, k, c = (2, 1, 3), (4, 6, 6), (4, 4, 8), 7, 2
+    model = vision.mgnet(
+        steps, u, data_channels=f, share_B=share_B, transfers=transfers, stem=stem, classes=k, in_channels=c
+    )
+    s = {"cifar": 3, "imagenet": 7}[stem]
+    expected = s**2 * c * f[0] + 2 * f[0] + k * (u[-1] + 1)
+    for n, v, w in zip(steps, u, f, strict=True):
+        expected += 9 * v * w * (1 + (1 if share_B else n)) + 2 * n * (v + w)
+    for i in (1, 2):
+        for w in (u, f):
+            learned = 9 * w[i - 1] * w[i] + 2 * w[i]
+            expected += learned if transfers == "learned" else w[i - 1] * w[i] * (w[i - 1] != w[i])
+    assert vision.count_weights(model) == expected
+
+
+def test_the_imagenet_configuration():
+    """71.3 M weights (He & Xu 2019); its stem leaves a quarter of the image's sides."""
+    with torch.device("meta"):
+        model = vision.create_model("mgnet-imagenet")
+        assert model(torch.zeros(2, 3, 224, 224)).shape == (2, 1000)
+    assert vision.count_weights(model) == 71_270_504
+    with pytest.raises(ArgumentError, match="H, W >= 32 for 4 levels"):
+        model(torch.zeros(1, 3, 31, 64))
+
+
+def test_the_imagenet_configuration_trains_at_toy_size():
+    torch.manual_seed(0)
+    model = vision.create_model("mgnet-imagenet", channels=(4, 8, 8, 16), classes=2)
+    x, labels = torch.randn(8, 3, 64, 64), torch.arange(8) % 2
+    optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9)
+    losses = []
+    for _ in range(12):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), labels)
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.3 * losses[0]
+
+
+def test_a_nonlinear_constraint_is_a_relu_of_the_linear_one():
+    torch.manual_seed(0)
+    model = vision.mgnet((1,), 4, constraint="nonlinear").double()
+    A = model.levels[0].A
+    u = torch.randn(2, 4, 6, 6, dtype=torch.float64)
+    assert torch.equal(A(u), nn.functional.conv2d(u, A[0].weight, padding=1).relu())
+
+
+def test_fixed_transfers_are_full_weighting():
+    x = torch.randn(2, 3, 7, 8, dtype=torch.float64)
+    kernel = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]], dtype=torch.float64).expand(3, 1, 3, 3) / 16
+    want = nn.functional.conv2d(x, kernel, stride=2, padding=1, groups=3)
+    torch.testing.assert_close(averaged(3, 3)(x), want, rtol=1e-14, atol=1e-14)
+    assert averaged(3, 5).double()(x).shape == (2, 5, 4, 4)
+
+
+@pytest.mark.parametrize("name", vision.MODELS)
+def test_every_named_model_says_what_it_is(name):
+    factory, _options, source = vision.MODELS[name]
+    assert name.split("-")[0] in factory.__name__ or name.startswith(("preact", "dense"))
+    assert "arXiv" in source
+    small = {"steps": (1, 1), "channels": (16, 32)} if factory is not vision.dense_mgnet else {}
+    model = vision.create_model(name, classes=3, in_channels=1, **small)
+    assert model.recipe == {"name": name, "options": {"classes": 3, "in_channels": 1, **small}}
+    size = (2, 3) if factory is not vision.dense_mgnet else (2, 3, 16, 16)
+    assert model(torch.randn(2, 1, 16, 16)).shape == size
+
+
+def test_a_slot_filled_by_hand_leaves_no_recipe():
+    model = vision.create_model("mgnet-16", steps=(1,), conv=conv)
+    assert model.recipe is None
+
+
 def test_multiply_adds_count_each_product_once():
     """B twice a level; A twice, once more on entering and on leaving a level; R and Pi. Level 0 starts from zero."""
     computed = vision.multiply_adds(vision.create_model("mgnet-256"), (3, 32, 32))
@@ -100,6 +188,7 @@ def test_state_dict_round_trip(make):
 
 @small
 def test_compile_captures_the_whole_model(make):
+    torch.compiler.reset()  # all models share one forward, which is compiled for so many of them only
     torch.manual_seed(0)
     model = make().eval()
     x = images(model)
@@ -116,6 +205,20 @@ def test_no_nan_in_bfloat16(make):
     loss.backward()
     assert loss.isfinite()
     assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", [name for name in SMALL if name.startswith(("mgnet", "q2", "g6", "pair"))])
+def test_data_space_form_gives_the_same_logits(name):
+    torch.manual_seed(0)
+    model = SMALL[name]()
+    if name == "mgnet-nonlinear":
+        with pytest.raises(ArgumentError, match="network: got a nonlinear A; expected a linear one"):
+            vision.data_space(model)
+        return
+    x = images(model)
+    with torch.no_grad():
+        want, got = model(x), vision.data_space(model)(x)
+    assert float((got - want).abs().max() / want.abs().max()) < 1e-5
 
 
 def test_channels_last_changes_nothing():
@@ -190,6 +293,11 @@ def test_recipe_rebuilds_the_model():
         (lambda: vision.polymgnet(width=float("nan")), "width: got nan; expected a finite number > 0"),
         (lambda: vision.polymgnet(channels=()), "channels: got 0 levels; expected 4, as steps"),
         (lambda: vision.mgnet(classes=0), "classes: got 0"),
+        (lambda: vision.mgnet(channels=(8, 8)), "channels: got 2 levels; expected 4, as steps"),
+        (lambda: vision.mgnet(constraint="convex"), "constraint: got 'convex'; expected one of linear, nonlinear"),
+        (lambda: vision.mgnet(stem="vgg"), "stem: got 'vgg'; expected one of cifar, imagenet"),
+        (lambda: vision.mgnet(transfers="max"), "transfers: got 'max'; expected one of learned, fixed"),
+        (lambda: vision.mgnet(channels=20, conv="mgiad-8"), "channels: got 20 -> 20 in groups of 8; expected even"),
         (lambda: vision.polymgnet((2, 2), (4,)), "channels: got 1 levels; expected 2, as steps"),
         (lambda: vision.polymgnet((2, 2), (4, 6)), "channels: got 4 -> 6; expected a multiple"),
         (lambda: vision.polymgnet(width=0.001), "channels: got 0; expected a whole number"),
@@ -203,8 +311,17 @@ def test_bad_input_is_named(call, message):
     assert str(error.value).startswith(message)
 
 
-def test_describe_adds_up():
-    model = vision.create_model("mgnet-64-li")
+def test_the_list_of_models_has_a_line_for_each():
+    report = listing.run(listing.Options((1, 8, 8)))
+    assert [row["name"] for row in report["models"]] == list(vision.MODELS)
+    assert len(listing.text(report).splitlines()) == len(vision.MODELS) + 1
+    unknown = [row["name"] for row in report["models"] if row["multiply_adds"] is None]
+    assert unknown == ["mgnet-imagenet"]  # it needs 32 pixels a side
+
+
+@pytest.mark.parametrize("name", ["mgnet-64-li", "polymgnet-g6-quarter", "dense-mgnet-32", "mgnet-64-mgiad"])
+def test_describe_adds_up(name):
+    model = vision.create_model(name)
     head, *rows = vision.describe(model).splitlines()
     first = head.split().index("A")
     cells = [cell for row in rows for cell in (row.split()[first:] if row.split()[0].isdigit() else row.split()[1:])]

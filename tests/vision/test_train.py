@@ -1,57 +1,28 @@
-"""Training: it learns, it is a function of its arguments, it resumes exactly and stops when it must."""
+"""Training: it learns, it is a function of its arguments, it chooses by validation and stops when it must."""
 
-import itertools
-import json
-import subprocess
 import sys
+import types
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from unified.errors import ArgumentError, DataError
-from vision import train
-from vision.augment import batches
+from tests.vision.runs import QUICK, lines, net, run, same, some_digits
+from unified.errors import ArgumentError
+from vision import epoch, train
+from vision.augmentation import Augmentation
 from vision.checkpoint import load_checkpoint
-from vision.config import TrainConfig, learning_rate
 from vision.data import load
+from vision.evaluate import evaluate
 from vision.models import create_model
 from vision.run import Diverged
-from vision.train import fit
-
-QUICK = TrainConfig(epochs=3, batch_size=32, lr=0.05)
+from vision.step import Step
 
 
 @pytest.fixture(scope="module")
 def digits():
-    return load("digits").subset(200)
-
-
-def net(seed=0, classes=10, channels=1, dropout=0.0):
-    torch.manual_seed(seed)
-    return nn.Sequential(
-        nn.Conv2d(channels, 8, 3, padding=1, bias=False),
-        nn.BatchNorm2d(8),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Dropout(dropout),
-        nn.Linear(128, classes),
-    )
-
-
-def run(model, data, config=QUICK, **kwargs):
-    return fit(model, data, config, **{"progress": False, **kwargs})
-
-
-def same(one, other):
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
-
-
-def lines(folder):
-    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return some_digits()
 
 
 def test_it_learns_the_digits():
@@ -77,48 +48,6 @@ def test_the_callers_random_numbers_are_left_alone(digits):
     torch.manual_seed(5)
     run(net_made, digits, replace(QUICK, epochs=1))
     assert torch.equal(torch.rand(1), expected)
-
-
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
-@pytest.mark.parametrize("channels_last", ["on", "off"])
-def test_a_resumed_run_is_the_uninterrupted_run_bit_for_bit(digits, tmp_path, channels_last, dropout):
-    config = replace(QUICK, epochs=4, channels_last=channels_last)
-    whole = run(net(dropout=dropout), digits, config)
-
-    class Interrupted(Exception):  # noqa: N818
-        pass
-
-    def stop(record):
-        if record["epoch"] == 2:
-            raise Interrupted
-
-    with pytest.raises(Interrupted):
-        run(net(dropout=dropout), digits, config, folder=tmp_path, callback=stop)
-    resumed = run(net(seed=9, dropout=dropout), digits, config, folder=tmp_path, resume=True)
-    assert same(whole.model, resumed.model)
-    keys = ("epoch", "loss", "accuracy", "lr")
-    assert [[r[k] for k in keys] for r in resumed.history] == [[r[k] for k in keys] for r in whole.history]
-    assert resumed.test_accuracy == whole.test_accuracy
-    assert [line["event"] for line in lines(tmp_path)] == [
-        "start",
-        "epoch",
-        "epoch",
-        "resume",
-        "epoch",
-        "epoch",
-        "end",
-    ]
-
-
-def test_resuming_a_finished_run_only_evaluates_it(digits, tmp_path):
-    first = run(net(), digits, folder=tmp_path)
-    again = run(net(seed=3), digits, folder=tmp_path, resume=True)
-    assert again.test_accuracy == first.test_accuracy
-    assert same(first.model, again.model)
-
-
-def test_resume_without_a_checkpoint_starts_from_the_beginning(digits, tmp_path):
-    assert same(run(net(), digits, folder=tmp_path / "new", resume=True).model, run(net(), digits).model)
 
 
 def test_the_checkpoint_describes_its_run(digits, tmp_path):
@@ -155,43 +84,6 @@ def test_nothing_is_written_without_a_folder(digits, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_with_a_run_is_not_overwritten(digits, tmp_path):
-    run(net(), digits, folder=tmp_path)
-    before = (tmp_path / "last.safetensors").read_bytes()
-    with pytest.raises(ArgumentError, match=r"folder: got .*holds a run.*use resume=True"):
-        run(net(), digits, folder=tmp_path)
-    assert (tmp_path / "last.safetensors").read_bytes() == before
-
-
-def test_another_run_is_not_resumed(digits, tmp_path):
-    run(net(), digits, folder=tmp_path)
-    for changed, said in [({"lr": 0.2}, r"lr=0\.05 \(now 0\.2\)"), ({"epochs": 9}, r"epochs=3 \(now 9\)")]:
-        with pytest.raises(ArgumentError, match=f"resume: got .*{said}"):
-            run(net(), digits, replace(QUICK, **changed), folder=tmp_path, resume=True)
-    with pytest.raises(ArgumentError, match=r"resume: got .*images=200 \(now 100\)"):
-        run(net(), digits.subset(100), folder=tmp_path, resume=True)
-    flipped = replace(digits, train_images=digits.train_images.flip(3))
-    with pytest.raises(ArgumentError, match=r"resume: got .*checksum="):
-        run(net(), flipped, folder=tmp_path, resume=True)
-    wider = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
-    with pytest.raises(ArgumentError, match=r"checkpoint: got .*with also 0\.weight"):
-        run(wider, digits, folder=tmp_path, resume=True)
-    named = create_model("mgnet-16", steps=(1, 1), in_channels=1)
-    with pytest.raises(ArgumentError, match=r"resume: got .*Sequential.*now .*mgnet-16"):
-        run(named, digits, folder=tmp_path, resume=True)
-
-
-def test_resume_needs_a_folder(digits):
-    with pytest.raises(ArgumentError, match="resume: got True without a folder"):
-        run(net(), digits, resume=True)
-
-
-def test_a_folder_that_is_a_file_is_named(digits, tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"file: got .*expected a folder to write to"):
-        run(net(), digits, folder=tmp_path / "file")
-
-
 class Explodes(nn.Module):
     """Gives NaN from its n-th training step on."""
 
@@ -205,8 +97,8 @@ class Explodes(nn.Module):
 
 
 def test_divergence_says_where_and_what_to_try(digits, tmp_path):
-    steps = 200 // 32
-    with pytest.raises(Diverged, match=r"epoch 2, by step 6; the last good checkpoint is .*lr.*clip_norm") as caught:
+    steps = 180 // 32
+    with pytest.raises(Diverged, match=r"epoch 2, by step 5; the last good checkpoint is .*lr.*clip_norm") as caught:
         run(Explodes(steps + 3), digits, folder=tmp_path)
     assert (caught.value.epoch, caught.value.checkpoint) == (2, tmp_path / "last.safetensors")
     assert load_checkpoint(caught.value.checkpoint).meta["epoch"] == 1
@@ -214,13 +106,13 @@ def test_divergence_says_where_and_what_to_try(digits, tmp_path):
 
 
 def test_divergence_is_noticed_within_an_epoch(monkeypatch, digits):
-    monkeypatch.setattr(train, "_LOOK", 2)
+    monkeypatch.setattr(epoch, "_LOOK", 2)
     with pytest.raises(Diverged, match="epoch 1, by step 4; there is no checkpoint"):
         run(Explodes(3), digits)
 
 
 def test_weights_that_the_last_step_breaks_are_not_saved(digits, tmp_path):
-    config = replace(QUICK, epochs=1, batch_size=200, lr=1e38, weight_decay=1e30)
+    config = replace(QUICK, epochs=1, batch_size=180, lr=1e38, weight_decay=1e30)
     with pytest.raises(Diverged):
         run(net(), digits, config, folder=tmp_path)
     assert not (tmp_path / "last.safetensors").exists()
@@ -229,7 +121,7 @@ def test_weights_that_the_last_step_breaks_are_not_saved(digits, tmp_path):
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (net(channels=3), r"data: got images \(1, 8, 8\) on which Sequential fails: .*3 channels"),
+        (net(channels=3), r"data: got 2 images \(1, 8, 8\) on which Sequential fails: .*3 channels"),
         (net(classes=7), r"model: got an output of shape \(2, 7\); expected \(B, 10\)"),
         (nn.Flatten(), "model: got no trainable parameter"),
         (create_model("mgnet-16", in_channels=1, steps=(1,) * 5), "images: got shape"),
@@ -242,7 +134,7 @@ def test_a_model_that_does_not_fit_the_data_is_refused(digits, model, said):
 
 def test_a_crop_wider_than_the_images_is_refused(digits):
     with pytest.raises(ArgumentError, match="crop: got 8; expected less than the 8 pixels"):
-        run(net(), digits, replace(QUICK, crop=8))
+        run(net(), digits, replace(QUICK, augmentation=Augmentation(crop=8)))
 
 
 def test_an_unknown_device_is_refused(digits):
@@ -251,13 +143,13 @@ def test_an_unknown_device_is_refused(digits):
 
 
 def test_fewer_images_than_a_batch_are_one_batch(digits):
-    result = run(net(), digits.subset(20), replace(QUICK, batch_size=64))
+    result = run(net(), digits.subset(20), replace(QUICK, batch_size=64, validation=0.0))
     assert result.history[0]["steps"] == 1
 
 
 def test_a_normalisation_over_one_pixel_needs_two_images(digits):
     model = create_model("mgnet-16", in_channels=1)
-    with pytest.raises(ArgumentError, match="batch_size: got one image"):
+    with pytest.raises(ArgumentError, match=r"data: got 1 images .*fails: Expected more than 1 value.*two images or"):
         run(model, digits, replace(QUICK, batch_size=1))
 
 
@@ -269,19 +161,10 @@ def test_weights_that_cannot_be_trained_are_named(digits, change, got):
         run(change(net()), digits)
 
 
-def test_weight_decay_spares_normalisations_biases_and_roots():
-    model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 3))
-    model.root, model.roots = nn.Parameter(torch.ones(())), nn.Parameter(torch.ones(4, 1, 1))
-    model.frozen = nn.Parameter(torch.ones(3, 3), requires_grad=False)
-    decayed, spared = train._optimizer(model, QUICK).param_groups
-    assert [id(p) for p in decayed["params"]] == [id(model[0].weight), id(model[2].weight)]
-    assert decayed["weight_decay"] == QUICK.weight_decay
-    assert spared["weight_decay"] == 0
-    assert len(spared["params"]) == 6
-
-
 @pytest.mark.parametrize("changed", [{"precision": "bfloat16"}, {"clip_norm": 1.0}, {"label_smoothing": 0.1},
-                                     {"momentum": 0.0}, {"nesterov": False}])  # fmt: skip
+                                     {"momentum": 0.0}, {"nesterov": False}, {"schedule": "cosine"}, {"warmup": 0.0},
+                                     {"augmentation": Augmentation(cutmix=1.0)},
+                                     {"optimizer": "adamw", "lr": 0.01}])  # fmt: skip
 def test_the_settings_reach_the_training(digits, changed):
     result, plain = run(net(), digits, replace(QUICK, **changed)), run(net(), digits)
     assert not same(result.model, plain.model)
@@ -304,7 +187,7 @@ def test_progress_is_a_line_an_epoch_where_there_is_no_terminal(digits, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert [line.split()[1] for line in err.splitlines()] == ["1/3", "2/3", "3/3"]
-    assert "test" in err.splitlines()[-1]
+    assert ["valid" in line for line in err.splitlines()] == [False, False, True]
     run(net(), digits)
     assert capsys.readouterr().err == ""
 
@@ -316,76 +199,126 @@ def test_progress_is_a_bar_on_a_terminal(digits, capsys, monkeypatch):
     assert "epoch 3/3: 100%" in err
     assert "epoch 3/3  loss" in err
     assert "loss=" in err
+    assert "acc=" in err
+    assert "img/s" in err
 
 
-@pytest.mark.parametrize("schedule", ["onecycle", "cosine", "step"])
-@pytest.mark.parametrize("total", [1, 2, 10, 1000])
-def test_the_learning_rate_stays_within_its_peak(schedule, total):
-    config = TrainConfig(schedule=schedule, lr=0.3)
-    rates = [learning_rate(config, step, total) for step in range(total)]
-    assert max(rates) == pytest.approx(0.3)
-    assert min(rates) > 0
-    peak = rates.index(max(rates))
-    assert all(a >= b for a, b in itertools.pairwise(rates[peak:]))
-    assert all(a < b for a, b in itertools.pairwise(rates[: peak + 1]))
+def test_the_test_images_are_read_once_after_the_last_epoch(digits, monkeypatch):
+    read = []
+
+    def noted(model, data, *, split="test", **kwargs):
+        read.append(split)
+        return evaluate(model, data, split=split, **kwargs)
+
+    monkeypatch.setattr(train, "evaluate", noted)
+    result = run(net(), digits)
+    others = ["test"] if result.best_epoch in (None, 3) else ["test", "test"]  # the last epoch's model, and the best
+    assert read == ["valid"] * 3 + others
+    read.clear()
+    assert run(net(), digits, replace(QUICK, validation=0.0)).best_epoch is None
+    assert run(net(), digits, replace(QUICK, evaluate_every=0)).best_test_accuracy is None
+    assert read == ["test"] * 2
 
 
-def test_the_step_schedule_divides_by_ten_at_each_third():
-    rates = [learning_rate(TrainConfig(schedule="step", lr=1.0), step, 9) for step in range(9)]
-    assert rates == pytest.approx([1] * 3 + [0.1] * 3 + [0.01] * 3)
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_the_best_epoch_is_the_first_with_the_highest_validation_accuracy(digits, tmp_path, ema):
+    config = replace(QUICK, epochs=5, ema=ema, lr=0.8)  # a rate at which the accuracy goes up and down
+    result = run(net(), digits, config, folder=tmp_path)
+    accuracies = [record["valid_accuracy"] for record in result.history]
+    assert result.best_epoch == accuracies.index(max(accuracies)) + 1
+    for name, test_epoch, accuracy in (
+        ("best", result.best_epoch, result.best_test_accuracy),
+        ("last", 5, result.test_accuracy),
+    ):
+        model, checkpoint = net(), load_checkpoint(tmp_path / f"{name}.safetensors")
+        model.load_state_dict(checkpoint.part("model."))  # the average, if there is one
+        assert checkpoint.meta["epoch"] == test_epoch
+        assert evaluate(model, digits, precision=config.precision).accuracy == accuracy
+    end = lines(tmp_path)[-1]
+    assert (end["event"], end["best_epoch"]) == ("end", result.best_epoch)
+    assert (end["test_accuracy"], end["best_test_accuracy"]) == (result.test_accuracy, result.best_test_accuracy)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("epochs", -1),
-        ("epochs", 0),
-        ("epochs", True),
-        ("batch_size", 2.5),
-        ("lr", float("nan")),
-        ("lr", 0),
-        ("lr", "0.1"),
-        ("momentum", 1.0),
-        ("weight_decay", -1e-4),
-        ("schedule", "linear"),
-        ("warmup", 1.5),
-        ("label_smoothing", -0.1),
-        ("crop", -1),
-        ("flip", "yes"),
-        ("seed", -1),
-        ("precision", "float16"),
-        ("channels_last", True),
-        ("compile", 1),
-        ("checkpoint_every", 0),
-        ("evaluate_every", -1),
-        ("clip_norm", float("inf")),
-        ("device", 0),
-        ("nesterov", None),
-    ],
-)
-def test_a_bad_setting_is_named(name, value):
-    with pytest.raises(ArgumentError, match=f"^{name}: got .*; expected .*; use {name}="):
-        TrainConfig(**{name: value})
+def test_a_split_of_the_datas_own_is_kept(digits, tmp_path):
+    run(net(), digits.split(0.25), folder=tmp_path)
+    assert "150 training, 50 validation" in lines(tmp_path)[0]["data"]
 
 
-def test_every_epoch_has_a_shuffling_of_its_own(digits, monkeypatch):
-    seeds = []
+def test_images_and_weights_keep_one_memory_format(digits, monkeypatch):
+    three = {name: getattr(digits, name).expand(-1, 3, -1, -1) for name in ("train_images", "test_images")}
+    data = replace(digits, **three, mean=digits.mean.expand(3), std=digits.std.expand(3))
+    for setting, layout in (("on", torch.channels_last), ("off", torch.contiguous_format)):
+        seen, model = [], net(channels=3)
+        model[0].register_forward_pre_hook(lambda layer, x, to=seen: to.extend(x) if layer.training else None)
+        run(model, data, replace(QUICK, epochs=1, channels_last=setting))
+        assert len(seen) == 6
+        assert all(x.is_contiguous(memory_format=layout) for x in seen[1:])  # the first are two images to check by
+        assert model[0].weight.is_contiguous(memory_format=layout)
 
-    def noted(*args, seed, **kwargs):
-        seeds.append(seed)
-        return batches(*args, seed=seed, **kwargs)
 
-    monkeypatch.setattr(train, "batches", noted)
-    for seed in (0, 1):
-        run(net(), digits, replace(QUICK, seed=seed))
-    assert len(set(seeds)) == 6
+class Hungry(nn.Module):
+    """Asks for more memory than there is, in batches of more than two images."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = net()
+
+    def forward(self, x):
+        if len(x) > 2:
+            torch.empty(10**17)
+        return self.inner(x)
 
 
-def test_the_settings_come_without_torch_and_from_the_command_line():
-    code = (
-        "import sys, tyro; from vision.config import TrainConfig; assert 'torch' not in sys.modules;"
-        "print(tyro.cli(TrainConfig, args='--epochs 5 --schedule cosine --crop 4 --flip True'.split()))"
-    )
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
-    assert done.stdout.strip() == repr(TrainConfig(epochs=5, schedule="cosine", crop=4, flip=True)), done.stderr
+def test_memory_that_runs_out_is_said_with_what_to_try(digits):
+    said = r"batch_size: got 32 images \(1, 8, 8\) in float32 on cpu, .*use batch_size=16, precision='bfloat16', or a"
+    with pytest.raises(ArgumentError, match=said):
+        run(Hungry(), digits, replace(QUICK, precision="float32", device="cpu"))
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError()])
+def test_every_kind_of_lacking_memory_is_known(digits, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(Step, "__call__", fail)
+    with pytest.raises(ArgumentError, match=r"batch_size: got 1 images .*use a smaller model"):
+        run(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), digits, replace(QUICK, batch_size=1, precision="bfloat16"))
+
+
+def test_other_errors_are_not_taken_for_lacking_memory(digits, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("something else")
+
+    monkeypatch.setattr(Step, "__call__", fail)
+    with pytest.raises(RuntimeError, match=r"^something else$"):
+        run(net(), digits)
+
+
+def test_tensorboard_gets_the_records(digits, tmp_path, monkeypatch):
+    written = []
+
+    class SummaryWriter:
+        def __init__(self, folder, purge_step):
+            written.append((folder, purge_step))
+
+        def add_scalar(self, name, value, epoch):
+            written.append((name, value, epoch))
+
+        def flush(self):
+            pass
+
+        def close(self):
+            written.append("closed")
+
+    fake = types.SimpleNamespace(SummaryWriter=SummaryWriter)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", fake)
+    config = replace(QUICK, tensorboard=True)
+    result = run(net(), digits, config, folder=tmp_path)
+    assert written[0] == (str(tmp_path / "tensorboard"), 1)
+    assert ("valid_accuracy", result.history[1]["valid_accuracy"], 2) in written
+    assert written[-1] == "closed"
+    with pytest.raises(ArgumentError, match="tensorboard: got True without a folder"):
+        run(net(), digits, config)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ArgumentError, match="tensorboard: got True, but the package is not installed"):
+        run(net(), digits, config, folder=tmp_path / "other")

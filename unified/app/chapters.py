@@ -146,21 +146,23 @@ def digits(part: Results, pictures: Pictures) -> str:
     return (
         paragraphs(
             f"Two networks on scikit-learn's handwritten digits, {height} × {width} pixels: {part['train']:,} to "
-            f"train, {part['test']} held out. *MgNet* (He and Xu, 2019) trains A and B as 3 × 3 convolutions, `u ← u + "
-            f"relu(bn(B(relu(bn(f − A u)))))`, on {len(steps)} levels with {' + '.join(map(str, steps))} steps. "
+            f"train and, a tenth of them, to validate; {part['test']} to test. *MgNet* (He and Xu, 2019) trains A and "
+            "B as 3 × 3 convolutions, `u ← u + relu(bn(B(relu(bn(f − A u)))))`, on "
+            f"{len(steps)} levels with {' + '.join(map(str, steps))} steps. "
             "*Poly-MgNet* (van Betteray, Rottmann and Kahl, 2025) has no kernel for B: it is a polynomial in A, one "
             "factor a step, whose roots are trained; normalisation and relu stand between its factors.",
             f"SGD with momentum, {part['epochs']} epochs, batches of {part['batch']}, peak learning rate "
-            f"{part['lr']:g}, shifts by a pixel, seed {part['seed']}. The accuracy is that of the last epoch: no "
-            "epoch was chosen by its test result.",
+            f"{part['lr']:g}, shifts by a pixel, seed {part['seed']}. The accuracy is that of the last epoch; "
+            "the test images were read once, after it.",
         )
         + table(
             "Held-out test images, last epoch", ("network", "weights", "accuracy", "wrong", "seconds to train"), rows
         )
         + figure(
             pictures["training.png"],
-            f"Training loss and test error of both networks by epoch; they end at {ends} wrong.",
-            "Training loss, and the share of test images classified wrongly.",
+            f"Training loss and validation error of both networks by epoch; they end with {ends} of the test images "
+            "wrong.",
+            "Training loss, and the share of validation images classified wrongly.",
             chart=True,
         )
         + figure(

@@ -44,7 +44,7 @@ FULL = Sizes([31, 63, 127, 255, 511, 1023], [31, 127, 511], 90, 1, 20, None, 63)
 QUICK = Sizes([15, 31], [15, 31], 20, 8, 1, 256, 15)
 
 
-def options() -> type[Options]:
+def options(_: list[str]) -> type[Options]:
     return Options
 
 

@@ -1,10 +1,10 @@
-"""Test a trained classifier on the test images of a data set."""
+"""Test a trained classifier: accuracy, calibration, and what it takes for what."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
 
@@ -16,26 +16,72 @@ from .checkpoints import find
 class Options:
     checkpoint: Path | None = None
     """A checkpoint or its run's folder; the newest below runs/ if not given."""
-    data: str | None = None
+    data: Literal["digits", "cifar10", "cifar100", "folder"] | None = None
     """The data set; the one it was trained on if not given."""
     root: Path | None = None
     """Where the data is: a folder, or the official .tar.gz archive (binary version)."""
+    split: Literal["train", "valid", "test"] = "test"
+    """The images to test on; valid: those that the training held out."""
+    flip: bool = False
+    """Average the logits of each image and its mirror image, where both are of one class."""
+    figures: Path | None = None
+    """A folder for confusion.png and reliability.png."""
     batch_size: int = 500
     """Images at once."""
+    device: str = "auto"
+    """auto (cuda if there is one), cpu, cuda, cuda:1, ..."""
     json: Annotated[bool, arg(help="Print the report as JSON.")] = False
 
 
-def options() -> type[Options]:
+def options(_: list[str]) -> type[Options]:
     return Options
 
 
 def run(options: Options) -> dict[str, Any]:
     import vision
+    from vision.device import resolve_device
 
+    device = resolve_device(options.device)
     path = find(options.checkpoint)
     model, meta = vision.load_model(path)
-    name: Any = options.data or meta.get("data")
-    data = vision.load(name, options.root)
+    data = _data(options, meta)
+    result = vision.evaluate(
+        model.to(device), data, split=options.split, flip=options.flip, batch_size=options.batch_size
+    )
+    if options.figures is not None:
+        _draw(result, options.figures)
+    found = result.reliability
+    return {
+        "checkpoint": str(path),
+        "model": meta["model"],
+        "data": data.name,
+        "split": options.split,
+        "flip": options.flip,
+        "images": int(result.confusion.sum()),
+        "accuracy": result.accuracy,
+        "top5": result.top5,
+        "loss": result.loss,
+        "brier": result.brier,
+        "calibration_error": found.error,
+        "reliability": {name: getattr(found, name).tolist() for name in ("count", "confidence", "accuracy")},
+        "per_class": result.per_class,
+        "confused": [list(row) for row in result.confused()],
+        "confusion": result.confusion.tolist(),
+        "figures": None if options.figures is None else str(options.figures),
+    }
+
+
+def _data(options: Options, meta: dict[str, Any]) -> Any:
+    """The data set, prepared as the training did it: its validation images, and the mean and std it used."""
+    import torch
+
+    import vision
+
+    trained: Any = meta.get("data")
+    name: Any = options.data or (trained if trained in ("digits", "cifar10", "cifar100") else "folder")
+    channels, *size = meta.get("image", (3, None, None))
+    like = {"size": tuple(size), "channels": channels} if name == "folder" and "image" in meta else {}
+    data = vision.load(name, options.root, **like)
     if list(data.classes) != list(meta.get("classes", data.classes)):
         raise ArgumentError(
             "data",
@@ -43,29 +89,38 @@ def run(options: Options) -> dict[str, Any]:
             expected=f"the classes of the checkpoint, {meta['classes']}",
             do="use its data set",
         )
-    result = vision.evaluate(model, data, batch_size=options.batch_size)
-    return {
-        "checkpoint": str(path),
-        "model": meta["model"],
-        "data": data.name,
-        "test_images": len(data.test_labels),
-        "accuracy": result.accuracy,
-        "top5": result.top5,
-        "loss": result.loss,
-        "per_class": result.per_class,
-        "confusion": result.confusion.tolist(),
-    }
+    share = meta.get("config", {}).get("validation")
+    if share and options.split != "test" and data.valid_images is None:
+        data = data.split(share)
+    prepared: dict[str, Any] = {key: torch.tensor(meta[key]) for key in ("mean", "std") if key in meta}
+    return replace(data, **prepared)
+
+
+def _draw(result: Any, folder: Path) -> None:
+    import vision
+
+    folder.mkdir(parents=True, exist_ok=True)
+    plots = {"confusion": vision.plot_confusion(result), "reliability": vision.plot_reliability(result.reliability)}
+    for name, ax in plots.items():
+        figure: Any = ax.figure
+        figure.savefig(folder / f"{name}.png")
 
 
 def text(report: dict[str, Any]) -> str:
     width = max(map(len, report["per_class"]))
     rows = [f"  {name:{width}}  {share:7.2%}" for name, share in report["per_class"].items()]
+    split = {"train": "training", "valid": "validation", "test": "test"}[report["split"]]
+    wrong = ", ".join(f"{label} as {said} ({n})" for label, said, n in report["confused"])
     return "\n".join(
         [
-            f"{report['model']['name']} ({report['checkpoint']}) on {report['test_images']:,} test images of "
-            f"{report['data']}",
+            f"{report['model']['name']} ({report['checkpoint']}) on {report['images']:,} {split} images of "
+            f"{report['data']}{', each with its mirror image' if report['flip'] else ''}",
             f"accuracy {report['accuracy']:.2%}, top five {report['top5']:.2%}, cross-entropy {report['loss']:.4f}",
+            f"Brier score {report['brier']:.4f}, expected calibration error {report['calibration_error']:.2%} "
+            f"({len(report['reliability']['count'])} bins)",
             "",
             *rows,
+            *(["", f"most often taken: {wrong}"] if wrong else []),
+            *(["", f"the figures are in {report['figures']}"] if report["figures"] else []),
         ]
     )

@@ -120,7 +120,7 @@ def digits(seed: int, epochs: int, images: int | None = None) -> tuple[dict[str,
     data = vision.load("digits")
     if images is not None:
         data = data.subset(images)
-    config = vision.TrainConfig(epochs=epochs, lr=0.1, seed=seed, evaluate_every=1, precision="float32", device="cpu")
+    config = vision.TrainConfig(epochs=epochs, lr=0.1, seed=seed, precision="float32", device="cpu")
     rows, models = [], {}
     for label, (name, options) in MODELS.items():
         torch.manual_seed(seed)  # the initial weights
@@ -136,7 +136,7 @@ def digits(seed: int, epochs: int, images: int | None = None) -> tuple[dict[str,
                 "accuracy": result.test_accuracy,
                 "seconds": result.seconds,
                 "history": [
-                    {key: record[key] for key in ("epoch", "loss", "accuracy", "test_accuracy")}
+                    {key: record[key] for key in ("epoch", "loss", "accuracy", "valid_accuracy")}
                     for record in result.history
                 ],
                 "predictions": _logits(result.model, data).argmax(1).tolist(),

@@ -74,19 +74,19 @@ def _sizes(rows: list[dict[str, Any]]) -> str:
 
 
 def training(digits: dict[str, Any]) -> bytes:
-    """Loss and test accuracy by epoch."""
+    """Loss and validation error by epoch."""
     with rc_context(STYLE):
         figure = Figure(figsize=(8.4, 3.2), dpi=160, layout="constrained")
         left, right = figure.subplots(1, 2)
         for row, color in zip(digits["models"], (BLUE, ORANGE), strict=True):
             epoch = [record["epoch"] for record in row["history"]]
             left.semilogy(epoch, [record["loss"] for record in row["history"]], color=color, label=row["label"])
-            wrong = [100 * (1 - record["test_accuracy"]) for record in row["history"]]
+            wrong = [100 * (1 - record["valid_accuracy"]) for record in row["history"]]
             right.semilogy(epoch, np.maximum(wrong, 0.1), color=color, label=row["label"])
         right.axhline(3, color=GREY, lw=1, ls="--")
         right.set_yticks([0.3, 1, 3, 10, 30, 100], ["0.3", "1", "3", "10", "30", "100"])
         right.minorticks_off()
-        right.set(title="test images classified wrongly, %", ylim=(0.25, 110))
+        right.set(title="validation images classified wrongly, %", ylim=(0.25, 110))
         left.set(title="training loss")
         for axes in (left, right):
             axes.set(xlabel="epoch")

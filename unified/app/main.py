@@ -1,7 +1,8 @@
 """The command `vcycle`: a table of subcommands whose modules are imported when they run.
 
-A subcommand's module has `options()`, the dataclass of its options; `run(options)`, which does the work and returns
-a report of JSON values; and `text(report)`, the report as a person reads it.
+A subcommand's module has `options(arguments)`, the dataclass of its options, whose defaults may depend on the
+arguments; `run(options)`, which does the work and returns a report of JSON values; and `text(report)`, the report as a
+person reads it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ COMMANDS = {
     "train": "train a classifier",
     "evaluate": "test a trained classifier on a data set",
     "predict": "classify image files",
+    "inspect": "draw what is inside a trained classifier: spectra, roots, states, residuals",
+    "export": "write a trained classifier for other programs: safetensors, torch.export, ONNX",
+    "compare": "train several classifiers with one recipe, side by side",
+    "models": "list the models: weights, multiply-adds, source",
     "show": "draw a cycle, a hierarchy or a model",
     "demo": "solve, edit photographs, train, compare: a report in HTML",
 }
@@ -73,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     module = importlib.import_module(f".{name}", __package__)
     prog = f"vcycle {name}"
     try:
-        options = tyro.cli(module.options(), prog=prog, description=module.__doc__, args=rest, config=style)
+        options = tyro.cli(module.options(rest), prog=prog, description=module.__doc__, args=rest, config=style)
         report = module.run(options)
         print(json.dumps(_finite(report)) if options.json else module.text(report), flush=True)
         return 0 if report.get("ok", True) else 1

@@ -2,42 +2,57 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, DataError
 from .checkpoints import find
 
 
 @dataclass(frozen=True)
 class Options:
     files: Positional[tuple[Path, ...]]
-    """Image files of any kind that Pillow reads."""
+    """Image files of any kind that Pillow reads, and folders of them. One that cannot be read is named on stderr, and
+    the exit status is then 1."""
     checkpoint: Path | None = None
     """A checkpoint or its run's folder; the newest below runs/ if not given."""
     top: int = 3
     """Classes to name for each file."""
+    device: str = "auto"
+    """auto (cuda if there is one), cpu, cuda, cuda:1, ..."""
     json: Annotated[bool, arg(help="Print the report as JSON.")] = False
 
 
-def options() -> type[Options]:
+def options(_: list[str]) -> type[Options]:
     return Options
 
 
 def run(options: Options) -> dict[str, Any]:
     import vision
+    from vision.device import resolve_device
 
     if not options.files:
         raise ArgumentError(
             "files", got="none", expected="at least one image file", do="vcycle predict FILE [FILE ...]"
         )
+    device = resolve_device(options.device)
     path = find(options.checkpoint)
     model, meta = vision.load_model(path)
-    predictions = vision.predict(model, options.files, meta, top=options.top)
-    return {"checkpoint": str(path), "model": meta["model"], "predictions": [asdict(p) for p in predictions]}
+    errors: list[DataError] = []
+    predictions = vision.predict(model.to(device), options.files, meta, top=options.top, unreadable=errors.append)
+    for error in errors:
+        print(f"vcycle predict: {error}", file=sys.stderr)
+    return {
+        "ok": not errors,
+        "checkpoint": str(path),
+        "model": meta["model"],
+        "predictions": [asdict(p) for p in predictions],
+        "unreadable": [{"file": error.argument, "error": str(error)} for error in errors],
+    }
 
 
 def text(report: dict[str, Any]) -> str:

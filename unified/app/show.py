@@ -15,7 +15,7 @@ class Options:
     what: Positional[Literal["cycle", "hierarchy", "model", "models"]]
     """What to draw."""
     name: Positional[str] = ""
-    """Of a cycle: V, W, F, fmg or backslash. Of a model: see `vcycle show models`."""
+    """Of a cycle: V, W, F, fmg or backslash. Of a model: see `vcycle models`."""
     levels: int = 4
     """Levels of a cycle."""
     shape: tuple[int, int] = (255, 255)
@@ -25,7 +25,7 @@ class Options:
     json: Annotated[bool, arg(help="Print the report as JSON.")] = False
 
 
-def options() -> type[Options]:
+def options(_: list[str]) -> type[Options]:
     return Options
 
 
@@ -56,37 +56,29 @@ def _hierarchy(options: Options) -> dict[str, Any]:
 def _model(options: Options) -> dict[str, Any]:
     import vision
 
+    from ..multigrid import AbstractMultigrid
     from ..program import draw
 
     if not options.name:
-        raise ArgumentError("name", got="nothing", expected="a model's name", do="vcycle show models lists them")
+        raise ArgumentError("name", got="nothing", expected="a model's name", do="vcycle models lists them")
     model = vision.create_model(options.name, in_channels=options.image[0])
     weights, work = vision.count_weights(model), vision.multiply_adds(model, options.image)
-    size = " x ".join(map(str, options.image))
+    cost = (
+        f"{weights:,} weights, {work / 1e9:.3g} G multiply-adds for an image of {' x '.join(map(str, options.image))}"
+    )
+    drawing = [draw(model.program)] if isinstance(model, AbstractMultigrid) else []
     return {
         "weights": weights,
         "multiply_adds": work,
-        "text": f"{options.name}: {weights:,} weights, {work / 1e9:.3g} G multiply-adds for an image of {size}\n\n"
-        f"{draw(model.program)}\n\n{vision.describe(model)}",
+        "text": "\n\n".join([f"{options.name}: {cost}", *drawing, vision.describe(model)]),
     }
 
 
 def _models(options: Options) -> dict[str, Any]:
-    import vision
+    from . import models
 
-    rows: list[dict[str, Any]] = []
-    for name in vision.MODELS:
-        model = vision.create_model(name, in_channels=options.image[0])
-        rows.append(
-            {
-                "name": name,
-                "weights": vision.count_weights(model),
-                "multiply_adds": vision.multiply_adds(model, options.image),
-            }
-        )
-    lines = [f"{row['name']:22} {row['weights']:12,} {row['multiply_adds'] / 1e9:8.3f} G" for row in rows]
-    head = f"{'model':22} {'weights':>12} {'mult-adds':>10}"
-    return {"models": rows, "text": "\n".join([head, *lines])}
+    report = models.run(models.Options(options.image))
+    return {**report, "text": models.text(report)}
 
 
 def text(report: dict[str, Any]) -> str:

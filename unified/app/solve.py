@@ -54,7 +54,7 @@ class Options:
     json: Annotated[bool, arg(help="Print the report as JSON.")] = False
 
 
-def options() -> type[Options]:
+def options(_: list[str]) -> type[Options]:
     return Options
 
 
