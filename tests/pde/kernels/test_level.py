@@ -8,7 +8,7 @@ import torch
 from torch.autograd import forward_ad
 
 import pde
-from pde.kernels import LEAST
+from pde.kernels import LEAST, launch
 from pde.kernels.level import FusedLevel
 from pde.turning import head
 from unified.multigrid import Level, State
@@ -85,6 +85,19 @@ def test_programs_equal_the_composed_levels(name, program):
     if not composed.nested:
         start = torch.randn_like(f)
         close(composed(f, start), fused(f, start))
+
+
+@pytest.mark.parametrize("name", ["square", "mixed", "odd periodic", "stretched"])
+def test_strips(name, monkeypatch):
+    """Rows that are cut, each strip with the columns beside it as they were."""
+    monkeypatch.setitem(launch.WIDTHS, "constant", 12)
+    problem = problem_of(name)
+    composed, fused = both(problem, lambda n: fmg(n, cycles=2))
+    f = torch.randn(2, 1, *problem.shape, dtype=torch.float64)
+    close(composed(f), fused(f))
+    composed, fused = both(problem, degree=3)
+    u = torch.randn_like(f)
+    close(composed(f, u), fused(f, u))
 
 
 def test_float32():
