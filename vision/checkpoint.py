@@ -8,9 +8,7 @@ next checkpoint replaces. Nothing is ever unpickled.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from unified.errors import ArgumentError, DataError
+from unified.files import replace
 
 from .note import check_note
 
@@ -87,7 +86,7 @@ def save(
             slots = optimizer.state.get(p, {})
             tensors |= {f"optimizer.{name}.{k}": _plain(t) for k, t in slots.items() if isinstance(t, Tensor)}
     note = {**(meta or {}), "format": FORMAT, "model": recipe(model), "torch": torch.__version__}
-    _replace(path, safetensors.torch.save(tensors, {_KEY: json.dumps(note)}))
+    replace(path, safetensors.torch.save(tensors, {_KEY: json.dumps(note)}))
     return path
 
 
@@ -215,38 +214,3 @@ def _compare(name: str, ours: Mapping[str, Tensor], checkpoint: Checkpoint, stor
             expected=f"the tensors of the model {name}",
             do="use load_model, or another checkpoint",
         )
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put `content` at `path`, all or nothing."""
-    temporary = path.with_name(f".{path.name}.tmp")  # one name: what a killed process left is overwritten
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    except BaseException as error:  # Ctrl-C too must leave nothing behind
-        with suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError):
-            raise DataError(
-                str(path),
-                got=error.strerror or str(error),
-                expected=f"a folder that takes {len(content):,} bytes",
-                do="free space or save elsewhere; a checkpoint that was there is unchanged",
-            ) from error
-        raise
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renaming itself durable, where the system can sync a folder."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,8 +12,9 @@ from typing import Any
 
 import torch
 
+from unified import files
 from unified.environment import environment
-from unified.errors import ArgumentError, DataError, whole
+from unified.errors import ArgumentError, whole
 
 from .comparison import ComparedRun, Comparison
 from .config import TrainConfig
@@ -126,16 +126,6 @@ def _write(comparison: Comparison, folder: Path) -> None:
     )
     found = json.dumps(comparison.as_dict(), indent=1)
     figure = plot_comparisons(comparison)
-    try:
-        for name, put in (
-            ("compare.json", lambda path: path.write_text(f"{found}\n", encoding="utf-8")),
-            ("compare.md", lambda path: path.write_text(page, encoding="utf-8")),
-            ("compare.png", figure.savefig),
-        ):
-            temporary = folder / f".{name}"
-            put(temporary)
-            os.replace(temporary, folder / name)
-    except OSError as error:
-        raise DataError(
-            str(folder), got=error.strerror or str(error), expected="a folder to write to", do="free space, then again"
-        ) from error
+    files.replace(folder / "compare.json", f"{found}\n".encode())
+    files.replace(folder / "compare.md", page.encode())
+    files.replace(folder / "compare.png", files.png(figure))

@@ -174,7 +174,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_computed(tmp
     monkeypatch.setattr(demo, "measure", lambda *_: pytest.fail("computed"))
     (tmp_path / "file").write_text("mine")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(DataError, match=r"results\.json: got .*; expected a file to write; use another --folder"):
+        with pytest.raises(DataError, match=r"results\.json: got .*; expected a folder that takes .*save elsewhere"):
             demo.run(demo.Options(folder=folder))
     assert (tmp_path / "file").read_text() == "mine"
 

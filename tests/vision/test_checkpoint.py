@@ -13,8 +13,8 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from unified import files
 from unified.errors import ArgumentError, DataError
-from vision import checkpoint
 from vision.checkpoint import load_checkpoint, load_model, restore, save
 from vision.models import create_model
 
@@ -154,7 +154,7 @@ class FullDisk:
 def test_a_full_disk_leaves_the_old_checkpoint_and_no_litter(tmp_path, monkeypatch):
     path = save(tmp_path / "a.safetensors", tiny(seed=0))
     before = path.read_bytes()
-    monkeypatch.setattr(checkpoint, "open", lambda *args: FullDisk(open(*args)), raising=False)  # noqa: SIM115
+    monkeypatch.setattr(files, "open", lambda *args: FullDisk(open(*args)), raising=False)  # noqa: SIM115
     with pytest.raises(DataError, match=r"a\.safetensors: got No space left on device; .*is unchanged"):
         save(path, tiny(seed=1))
     assert path.read_bytes() == before
@@ -185,6 +185,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 
 KILLED = """
 import os, sys, torch
+from unified import files
 from vision import checkpoint
 
 class Stuck:
@@ -196,7 +197,7 @@ class Stuck:
         print("halfway", flush=True)
         sys.stdin.read()  # until it is killed
 
-checkpoint.open = lambda *args: Stuck(open(*args))
+files.open = lambda *args: Stuck(open(*args))
 torch.manual_seed(1)
 checkpoint.save(sys.argv[1], torch.nn.Linear(50, 50))
 """

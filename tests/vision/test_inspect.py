@@ -279,7 +279,7 @@ def test_files_are_whole_or_not_there(found, tmp_path):
     assert report["levels"][0]["after"]["roots"][0] == [[0.5, 0.0], [pytest.approx(40), 0.0]]
     assert len(report["levels"][1]["after"]["roots"]) == 4
     (tmp_path / "file").write_text("")
-    with pytest.raises(ArgumentError, match=r"file/spectra\.png: got .*; expected a folder to write to"):
+    with pytest.raises(ArgumentError, match=r"file/spectra\.png: got .*; expected a folder that takes"):
         write_inspection(found, tmp_path / "file")
 
 

@@ -14,7 +14,8 @@ from typing import Annotated, Any, NamedTuple
 from tyro.conf import arg
 
 from ..environment import environment
-from ..errors import ArgumentError, DataError
+from ..errors import ArgumentError
+from ..files import replace
 
 
 @dataclass(frozen=True)
@@ -52,17 +53,17 @@ def run(options: Options) -> dict[str, Any]:
     if options.seed < 0:
         raise ArgumentError("seed", got=options.seed, expected="a whole number >= 0", do="use seed=0")
     # What cannot be written is told before anything is computed.
-    _write(options.folder, "results.json", b"{}\n")
+    replace(options.folder / "results.json", b"{}\n")
     sizes = QUICK if options.quick else FULL
     results, pictures = measure(sizes, options.seed)
     results |= {"quick": options.quick, "seed": options.seed}
     text = json.dumps(results, indent=1)
-    _write(options.folder, "results.json", text.encode() + b"\n")
+    replace(options.folder / "results.json", text.encode() + b"\n")
     for name, content in pictures.items():
-        _write(options.folder, name, content)
+        replace(options.folder / name, content)
     from .chapters import document
 
-    _write(options.folder, "index.html", document(json.loads(text), pictures).encode())
+    replace(options.folder / "index.html", document(json.loads(text), pictures).encode())
     return results | {"report": str(options.folder / "index.html")}
 
 
@@ -113,16 +114,6 @@ def _version() -> str:
         return version("vcycle")
     except PackageNotFoundError:  # run from its sources
         return "(not installed)"
-
-
-def _write(folder: Path, name: str, content: bytes) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    except OSError as error:
-        raise DataError(
-            str(folder / name), got=error.strerror, expected="a file to write", do="use another --folder, or free space"
-        ) from None
 
 
 def text(report: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
 
+from .. import files
 from ..errors import ArgumentError
 from .checkpoints import find
 
@@ -99,11 +100,10 @@ def _data(options: Options, meta: dict[str, Any]) -> Any:
 def _draw(result: Any, folder: Path) -> None:
     import vision
 
-    folder.mkdir(parents=True, exist_ok=True)
     plots = {"confusion": vision.plot_confusion(result), "reliability": vision.plot_reliability(result.reliability)}
     for name, ax in plots.items():
         figure: Any = ax.figure
-        figure.savefig(folder / f"{name}.png")
+        files.replace(folder / f"{name}.png", files.png(figure))
 
 
 def text(report: dict[str, Any]) -> str:

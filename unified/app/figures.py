@@ -15,6 +15,8 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from torch import Tensor
 
+from ..files import png
+
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#6b7280"
 STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -45,7 +47,7 @@ def convergence(poisson: dict[str, Any]) -> bytes:
         right.minorticks_off()
         right.set(xlabel="points an axis", title="largest error")
         right.legend(fontsize=8.5, loc="lower left")
-        return _png(figure)
+        return png(figure)
 
 
 def residuals(axes: Any, poisson: dict[str, Any]) -> None:
@@ -92,7 +94,7 @@ def training(digits: dict[str, Any]) -> bytes:
             axes.set(xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         left.legend(loc="upper right")
-        return _png(figure)
+        return png(figure)
 
 
 def strip(digits: dict[str, Any], images: Tensor, columns: int = 15) -> bytes:
@@ -117,7 +119,7 @@ def strip(digits: dict[str, Any], images: Tensor, columns: int = 15) -> bytes:
             axes.imshow(images[i, 0].numpy(), cmap="gray_r")
             label = f"{said[i]}" if good else f"{said[i]}, not {labels[i]}"
             axes.set_title(label, fontsize=8, pad=2, color=GREEN if good else ORANGE, loc="center")
-    return _png(figure)
+    return png(figure)
 
 
 def photograph(picture: Tensor) -> bytes:
@@ -141,9 +143,3 @@ def side_by_side(left: Tensor, right: Tensor, gap: int = 8) -> bytes:
 def image(picture: Tensor) -> Image.Image:
     """(3, H, W) in [0, 1], clipped to it, as a picture of 8 bits."""
     return Image.fromarray((picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy())
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})  # the same numbers, the same bytes
-    return buffer.getvalue()
