@@ -42,6 +42,6 @@ RECIPES: dict[str, dict[str, Any]] = {
         "nesterov": True,
         "weight_decay": 5e-4,
         "schedule": "onecycle",
-        "augmentation": Augmentation(crop=2, flip="alternating"),
+        "augmentation": Augmentation(crop=2),  # and flips, where a mirror image is one of the same class
     },
 }
