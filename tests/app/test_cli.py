@@ -264,7 +264,7 @@ def test_compare(capsys, tmp_path):
     result = report(capsys, *arguments)
     assert [(row["model"], row["finished"]) for row in result["summary"]] == [(name, 1) for name in models[:2]]
     assert result["config"]["epochs"] == 1
-    assert result["config"]["augmentation"]["flip"] == "alternating"  # the recipe's
+    assert result["config"]["augmentation"]["crop"] == 2  # the recipe's
     status, out, _ = run(capsys, *arguments)  # nothing to train
     assert status == 0
     assert out.startswith("| model | test accuracy |")
