@@ -61,7 +61,8 @@ KILLED = TrainConfig(
 SCRIPT = """
 import sys
 from tests.vision.test_resume import KILLED, network, some_digits
-from vision import checkpoint, fit
+from unified import files
+from vision import fit
 from vision.step import Step
 
 folder, place = sys.argv[1:]
@@ -93,7 +94,7 @@ def second(path, mode):
 if place == "epoch":
     Step.__call__ = stepped
 else:
-    checkpoint.open = second
+    files.open = second
 fit(network(), some_digits(), KILLED, folder=folder, progress=False)
 """
 
