@@ -8,6 +8,7 @@ import torch
 from torch.autograd import forward_ad
 
 import pde
+from pde import memory
 from pde.kernels import LEAST, launch
 from pde.kernels.level import FusedLevel
 from pde.turning import head
@@ -262,3 +263,10 @@ def test_a_periodic_axis_of_one_point(turned):
     assert any(1 in level.kernels.shape for level in fused.levels[:-1])
     f = torch.randn(1, 1, *problem.shape, dtype=torch.float64)
     close(composed(f), fused(f))
+
+
+def test_the_estimate_of_memory_knows_of_fused_levels():
+    """Measured: 1.1 arrays beyond u and f; composed levels take some 18."""
+    problem = pde.Poisson((16383, 16383))
+    array = problem.unknowns * 8
+    assert 2 * array < memory.estimate(problem) < 6 * array < memory.estimate(problem, level="composed")
