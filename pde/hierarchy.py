@@ -17,6 +17,7 @@ from unified.smoother import TensorMap, residual
 
 from .algebraic import AlgebraicCycle
 from .coarsening import Grid
+from .kernels.abstract import AbstractFusedLevel
 from .monitor import Measure
 from .nonlinear import Nonlinear
 from .operators import Diffusion
@@ -103,12 +104,13 @@ class PoissonMultigrid(AbstractMultigrid):
     def measure(self) -> Measure | None:
         """Norms by the finest level, where it has a faster way."""
         finest = self.levels[0]
-        return cast(Measure, finest.norms) if self.level == "fused" else None
+        return finest.norms if isinstance(finest, AbstractFusedLevel) else None
 
     @property
     def product(self) -> TensorMap:
         """A of the finest level, by its fastest way."""
-        return cast(TensorMap, self.levels[0].product) if self.level == "fused" else self.A
+        finest = self.levels[0]
+        return finest.product if isinstance(finest, AbstractFusedLevel) else self.A
 
     @property
     def linear(self) -> bool:

@@ -16,6 +16,7 @@ from torch import Tensor
 from unified.multigrid import AbstractLevel, State, execute
 from unified.program import Op, Program, cycle, fmg
 
+from .kernels.abstract import AbstractFusedLevel
 from .monitor import Norms
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _turns(mg: PoissonMultigrid, states: list[State], size: Tensor | None = None
     around = mg.program[len(opening) :] + opening
     float64 = mg.problem.dtype == torch.float64  # of others norms are to be more exact than they are
     while True:
-        yield Step(cast(Tensor, states[0].u), getattr(levels[0], "norms_of_down", None) if float64 else None, size)
+        yield Step(cast(Tensor, states[0].u), _norms(levels[0]) if float64 else None, size)
         states = execute(around, levels, dict(enumerate(states)))
 
 
@@ -95,5 +96,9 @@ def _levels(mg: PoissonMultigrid) -> list[AbstractLevel]:
 
 def _residual(level: AbstractLevel) -> Tensor | None:
     """‖f - A u‖ as the last "down" found it; composed levels do not tell."""
-    norms = cast(Norms | None, getattr(level, "norms_of_down", None))
+    norms = _norms(level)
     return None if norms is None else norms.residual
+
+
+def _norms(level: AbstractLevel) -> Norms | None:
+    return level.norms_of_down if isinstance(level, AbstractFusedLevel) else None

@@ -191,9 +191,7 @@ def _needed(name: str, part: nn.Module | None) -> nn.Module:
     return part
 
 
-def execute(
-    program: Sequence[Op], levels: Sequence[AbstractLevel], state: State | Mapping[int, State]
-) -> list[State]:
+def execute(program: Sequence[Op], levels: Sequence[AbstractLevel], state: State | Mapping[int, State]) -> list[State]:
     """Run a program from a state of the finest level; the states of all levels visited, finest first.
 
     state: or those of several levels, by number, where the program goes on from. What happens on and below the first

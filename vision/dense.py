@@ -7,35 +7,28 @@ from typing import final
 
 from torch import Tensor, nn
 
-from unified.multigrid import AbstractLevel, AbstractMultigrid, Level, State, change
+from unified.multigrid import AbstractLevel, Level, State, change
 from unified.program import cycle
 
 from .blocks import Make, conv_bn_relu
 from .channels import CONVS
-from .checks import check_images, check_sizes, each_level, slot
+from .checks import check_sizes, each_level, slot
 from .mgnet import TRANSFERS, smoother
+from .network import AbstractNetwork
 
 
 @final
-class DenseMgNet(AbstractMultigrid):
+class DenseMgNet(AbstractNetwork):
     """stem -> V-cycle -> head. Images (B, C, H, W) -> (B, C', H, W), with a stem and a head that keep the size.
 
     The coarsest level's `solve` is a smoother like the others. With linear levels and identities for stem and head it
-    is the V-cycle of a linear multigrid. `smallest` and `recipe`: as those of `MgNet`.
+    is the V-cycle of a linear multigrid.
     """
-
-    recipe: dict[str, object] | None = None
 
     def __init__(
         self, stem: nn.Module, levels: Sequence[Level], head: nn.Module, *, smallest: int | None = None
     ) -> None:
-        super().__init__([DenseLevel(level) for level in levels], cycle("V", len(levels)))
-        self.stem, self.head = stem, head
-        self.smallest = 2 ** (len(levels) - 1) if smallest is None else smallest
-
-    def encode(self, images: Tensor) -> State:
-        check_images(images, self.smallest, len(self.levels))
-        return State(None, self.stem(images))
+        super().__init__(stem, [DenseLevel(level) for level in levels], head, cycle("V", len(levels)), smallest)
 
     def decode(self, states: list[State]) -> Tensor:
         return self.head(states[0].u)

@@ -16,6 +16,8 @@ from unified.roots import chebyshev_roots
 from unified.smoother import AbstractCorrection, Factor, Pair
 from unified.spectrum import symbol
 
+from .symbols import kernel
+
 Number = Callable[[float], float | Tensor]  # a coefficient as it is trained: a scalar, or the same for each channel
 
 PAIR = "quadratic"
@@ -82,13 +84,12 @@ def spectrum(A: nn.Module, channels: int, kinds: Sequence[str]) -> list[complex]
 ROOTS = {"unit": unit, "spectrum": spectrum, "uniform": uniform, "xavier": xavier}
 
 
-@torch.no_grad()
 def _eigenvalues(A: nn.Module, channels: int) -> NDArray[np.complex128]:
     """Of the symbol's matrices at the frequencies 0 and 2π/3 of the first axis: the others are their conjugates."""
-    impulse = torch.zeros(channels, channels, 3, 3).to(next(A.parameters()))
-    impulse[:, :, 1, 1] = torch.eye(channels)
-    answers = A(impulse)  # of any linear convolution: its kernel, transposed and mirrored: the λ, or their conjugates
-    return torch.linalg.eigvals(symbol(answers, (3, 3))[:2]).cpu().numpy().ravel()
+    weight = kernel(A, channels)
+    if weight is None:
+        raise ArgumentError("roots", got="a nonlinear A", expected="a convolution", do="use roots='unit'")
+    return torch.linalg.eigvals(symbol(weight, (3, 3))[:2]).numpy().ravel()
 
 
 def _leja_points(values: NDArray[np.complex128], count: int) -> list[complex]:

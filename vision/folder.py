@@ -16,10 +16,9 @@ from tqdm import tqdm
 from unified.errors import ArgumentError, DataError
 
 from .data import ImageData, statistics
-from .images import image_files, read_image
+from .images import SUFFIXES, image_files, read_image
 from .split import held_out
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
 _ORIENTATION = 0x0112  # the EXIF tag
 Files = list[tuple[Path, int]]  # with their labels
 Parts = dict[str, Files]

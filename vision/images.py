@@ -11,14 +11,14 @@ from torch import Tensor
 
 from unified.errors import ArgumentError, DataError
 
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
+
 
 def image_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     """The paths, with a folder replaced by the image files in and below it, in order; hidden ones do not count.
 
     A folder without image files stays, for `read_image` to name. Files given by name may have any suffix.
     """
-    from .folder import SUFFIXES
-
     found: list[Path] = []
     for path in map(Path, [paths] if isinstance(paths, (str, Path)) else paths):
         inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())

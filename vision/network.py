@@ -13,14 +13,13 @@ from torch import Tensor, nn
 from unified.dataspace import DataSpaceLevel
 from unified.errors import ArgumentError
 from unified.multigrid import AbstractLevel, AbstractMultigrid, Level, State
-from unified.program import backslash
+from unified.program import Program, backslash
 
 from .checks import check_images
 
 
-@final
-class MgNet(AbstractMultigrid):
-    """stem -> levels -> head. Images (B, C, H, W) -> logits (B, classes).
+class AbstractNetwork(AbstractMultigrid):
+    """A stem that makes f of images (B, C, H, W), levels, and a head that reads a u.
 
     smallest: the least height and width of an image; by default those that leave a pixel to each level, if the stem
     keeps the size and each level halves it. `recipe` says how `create_model` builds it again: {"name": ..., "options":
@@ -30,15 +29,30 @@ class MgNet(AbstractMultigrid):
     recipe: dict[str, object] | None = None
 
     def __init__(
-        self, stem: nn.Module, levels: Sequence[AbstractLevel], head: nn.Module, *, smallest: int | None = None
+        self,
+        stem: nn.Module,
+        levels: Sequence[AbstractLevel],
+        head: nn.Module,
+        program: Program,
+        smallest: int | None,
     ) -> None:
-        super().__init__(levels, backslash(len(levels)))
+        super().__init__(levels, program)
         self.stem, self.head = stem, head
         self.smallest = 2 ** (len(levels) - 1) if smallest is None else smallest
 
     def encode(self, images: Tensor) -> State:
         check_images(images, self.smallest, len(self.levels))
         return State(None, self.stem(images))
+
+
+@final
+class MgNet(AbstractNetwork):
+    """stem -> levels -> head. Images (B, C, H, W) -> logits (B, classes)."""
+
+    def __init__(
+        self, stem: nn.Module, levels: Sequence[AbstractLevel], head: nn.Module, *, smallest: int | None = None
+    ) -> None:
+        super().__init__(stem, levels, head, backslash(len(levels)), smallest)
 
     def decode(self, states: list[State]) -> Tensor:
         return self.head(states[-1].u)

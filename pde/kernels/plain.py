@@ -7,10 +7,12 @@ from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor  # type: ignore[attr-defined]
 from torch.autograd import forward_ad
 
+CPU = torch.device("cpu")
 
-def is_array(x: Tensor) -> bool:
-    """Whether x is memory of the CPU, and not what torch.func stands for it."""
-    return x.device.type == "cpu" and not is_functorch_wrapped_tensor(x)
+
+def is_array(x: Tensor, device: torch.device = CPU) -> bool:
+    """Whether x is memory of that device, and not what torch.func stands for it."""
+    return x.device == device and not is_functorch_wrapped_tensor(x)
 
 
 def has_graph(x: Tensor) -> bool:

@@ -55,3 +55,16 @@ def same(one, other):
 
 def lines(folder):
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def descend(model, x, labels, *, lr, steps):
+    """The losses of some steps of gradient descent on one batch."""
+    optimizer = torch.optim.SGD(model.parameters(), lr, momentum=0.9)
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), labels)
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    return losses

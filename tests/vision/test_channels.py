@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import vision
+from tests.vision.runs import descend
 from unified import ArgumentError, Factor, Relaxation, testing
 from vision.blocks import conv
 
@@ -86,14 +87,7 @@ def test_a_small_resnet_with_smoothing_blocks_trains():
             resnet.blocks[i] = vision.smoothing_block(block.conv1.in_channels)
     assert vision.count_weights(resnet) < 0.8 * before
     x, labels = torch.randn(8, 3, 8, 8), torch.arange(8) % 2
-    optimizer = torch.optim.SGD(resnet.parameters(), 0.1, momentum=0.9)
-    losses = []
-    for _ in range(25):
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(resnet(x), labels)
-        loss.backward()
-        optimizer.step()
-        losses.append(float(loss.detach()))
+    losses = descend(resnet, x, labels, lr=0.1, steps=25)
     assert all(p.grad.any() for p in resnet.parameters())
     assert losses[-1] < 0.3 * losses[0]
 

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import vision
+from tests.vision.runs import descend
 from unified import ArgumentError, testing
 from unified.app import models as listing
 from unified.spectrum import symbol_radius
@@ -108,14 +109,7 @@ def test_the_imagenet_configuration_trains_at_toy_size():
     torch.manual_seed(0)
     model = vision.create_model("mgnet-imagenet", channels=(4, 8, 8, 16), classes=2)
     x, labels = torch.randn(8, 3, 64, 64), torch.arange(8) % 2
-    optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9)
-    losses = []
-    for _ in range(12):
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(x), labels)
-        loss.backward()
-        optimizer.step()
-        losses.append(float(loss.detach()))
+    losses = descend(model, x, labels, lr=0.05, steps=12)
     assert losses[-1] < 0.3 * losses[0]
 
 

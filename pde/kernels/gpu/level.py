@@ -8,7 +8,6 @@ from typing import cast, final
 import numpy as np
 import torch
 from torch import Tensor
-from torch._C._functorch import is_functorch_wrapped_tensor  # type: ignore[attr-defined]
 
 from unified.multigrid import AbstractLevel, Level, State, change, solution
 from unified.program import Kind
@@ -16,7 +15,7 @@ from unified.smoother import AbstractSmoother
 
 from ...monitor import Norms
 from ..abstract import AbstractFusedLevel
-from ..plain import has_graph
+from ..plain import has_graph, is_array
 from ..plan import Plan
 from ..sweeps import sweeps
 from .device import move
@@ -93,8 +92,7 @@ class CudaLevel(AbstractFusedLevel):
     def takes(self, x: Tensor, dtype: torch.dtype | None = None) -> bool:
         """Whether x is an array on the level's device that needs no graph, of the level's dtype or that given."""
         like = self.plan.reaction
-        plain = x.device == like.device and not is_functorch_wrapped_tensor(x)
-        return plain and x.dtype == (dtype or like.dtype) and not has_graph(x)
+        return is_array(x, like.device) and x.dtype == (dtype or like.dtype) and not has_graph(x)
 
     def _dampings(self, kinds: tuple[Kind, ...]) -> Tensor:
         """ω of all steps of a sweep."""
