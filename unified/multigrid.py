@@ -28,6 +28,7 @@ class State(NamedTuple):
     f: Tensor  # (B, C_f, *grid), data space
     u0: Tensor | None = None  # u as it was when the level was entered
     below: Tensor | None = None  # nested iteration: the coarser level's solution, from which u was interpolated
+    product: Tensor | None = None  # A u0, where it is known: it is not computed again
 
 
 # a program, from the state with which its finest level was entered -> the states of all levels visited, as `execute`
@@ -146,12 +147,22 @@ class Level(AbstractLevel):
         return self._smooth(_needed("solve", self.solver), state)
 
     def _smooth(self, smoother: nn.Module | None, state: State) -> State:
-        return state if smoother is None else state._replace(u=smoother(self.A, state.u, state.f))
+        return state if smoother is None else state._replace(u=smoother(self._operator(state), state.u, state.f))
+
+    def _operator(self, state: State) -> TensorMap:
+        """A, which does not compute A u0 where that is known and u is still u0."""
+        u0, product = state.u0, state.product
+        if product is None or state.u is not u0:
+            return self.A
+        return lambda x: product if x is u0 else self.A(x)
 
     def down(self, state: State, coarse: AbstractLevel) -> State:
-        r = _needed("R", self.R)(residual(self.A, state.u, state.f))
+        r = _needed("R", self.R)(residual(self._operator(state), state.u, state.f))
         u = None if self.Pi is None or state.u is None else self.Pi(state.u)
-        return State(u, r if u is None else r + coarse.A(u), u)
+        if u is None:
+            return State(None, r)
+        product = coarse.A(u)
+        return State(u, r + product, u, product=product)
 
     def up(self, state: State, coarse: State) -> State:
         d = _needed("P", self.P)(change(coarse))

@@ -89,8 +89,9 @@ class Factor(AbstractCorrection):
         if self.c2 is None:
             assert self.c1 is not None
             return self.c1 * r
-        high = self.c2 * A(r)
-        return -high if self.c1 is None else self.c1 * r - high
+        if self.c1 is None:
+            return -self.c2 * A(r)
+        return self.c1 * r - self.c2 * A(r)
 
 
 @final
@@ -155,7 +156,11 @@ class AbstractSmoother(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, A: TensorMap, u: Tensor | None, f: Tensor) -> Tensor:
-        """The improved u. f: (B, C_f, *grid); u: (B, C_u, *grid), or None for zero."""
+        """The improved u. f: (B, C_f, *grid); u: (B, C_u, *grid), or None for zero.
+
+        A is there to be applied, no more: it may be a function around the level's operator. A smoother that needs the
+        operator's numbers is made with them.
+        """
 
 
 @final

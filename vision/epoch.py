@@ -16,6 +16,7 @@ from .config import TrainConfig
 from .data import ImageData
 from .distributed import Group
 from .graphs import GraphedStep
+from .network import fewest_products
 from .optimizer import set_rate
 from .pipeline import epoch_batches
 from .progress import Progress
@@ -43,7 +44,7 @@ class Trainer:
         self.optimizer, self.average, self.data, self.config = optimizer, average, data, config
         self.group, self.layout = group, layout
         self.buffers = list(model.buffers())
-        self.model = group.wrap(model)
+        self.model = group.wrap(fewest_products(model))
         if config.compile:
             self.model = torch.compile(self.model)  # type: ignore[assignment]
         step = Step(self.model, optimizer, config, dtype)

@@ -14,8 +14,13 @@ from unified.dataspace import DataSpaceLevel
 from unified.errors import ArgumentError
 from unified.multigrid import AbstractLevel, AbstractMultigrid, Level, State
 from unified.program import Program, backslash
+from unified.smoother import Relaxation
 
+from .channels import ChannelMultigrid
 from .checks import check_images
+
+# Of these alone A is certain to be linear, if none has a bias: a subclass may do anything.
+_LINEAR = (nn.Conv2d, nn.Sequential, nn.Identity, ChannelMultigrid)
 
 
 class AbstractNetwork(AbstractMultigrid):
@@ -70,3 +75,21 @@ def data_space(network: MgNet) -> MgNet:
     if any(isinstance(part, nn.ReLU) for level in levels for part in level.A.modules()):
         raise ArgumentError("network", got="a nonlinear A", expected="a linear one", do="use constraint='linear'")
     return MgNet(network.stem, levels, network.head, smallest=network.smallest)
+
+
+def fewest_products(network: nn.Module) -> nn.Module:
+    """The same network, with the same modules, in the form that applies A least often: what training runs.
+
+    That is `data_space`, which does not compute A u when a level is entered, wherever A is known to be linear and tau
+    is empty; else the network itself.
+    """
+    if isinstance(network, MgNet) and all(isinstance(level, Level) and _is_steps(level) for level in network.levels):
+        return data_space(network)
+    return network
+
+
+def _is_steps(level: Level) -> bool:
+    """Whether all that acts on u is `u += B(f - A u)` with a linear A."""
+    linear = all(type(part) in _LINEAR and getattr(part, "bias", None) is None for part in level.A.modules())
+    smoothers = [smoother for smoother in (*level.smoothers, level.solver) if smoother is not None]
+    return linear and all(isinstance(smoother, Relaxation) and not len(smoother.tau) for smoother in smoothers)

@@ -35,8 +35,12 @@ class Matrix(nn.Module):
 
 
 class Exact(AbstractSmoother):
+    def __init__(self, A):
+        super().__init__()
+        self.operator = [A]  # in a list: the level holds it
+
     def forward(self, A, u, f):
-        return torch.linalg.solve(A.weight, f.mT).mT
+        return torch.linalg.solve(self.operator[0].weight, f.mT).mT
 
 
 def smoother(n, kind):
@@ -60,7 +64,7 @@ def levels(kind, full):
             maps = {"R": Matrix(m, n), "P": Matrix(n, m), "interpolation": Matrix(n, m)}
             maps["Pi"] = Matrix(m, n) if full else None
         post = pre if i % 2 else smoother(n, kind)
-        out.append(Level(A, pre, post, solve=Exact() if i % 2 else pre, **maps))
+        out.append(Level(A, pre, post, solve=Exact(A) if i % 2 else pre, **maps))
     return out
 
 
@@ -115,4 +119,4 @@ def test_tau_is_refused(slot):
 @pytest.mark.parametrize("slot", ["pre", "post"])
 def test_other_smoothers_are_refused(slot):
     with pytest.raises(ArgumentError, match=f"{slot}: got Exact; expected a Relaxation without tau"):
-        DataSpaceLevel(Level(Matrix(2, 2), **{slot: Exact()}))
+        DataSpaceLevel(Level(Matrix(2, 2), **{slot: Exact(Matrix(2, 2))}))

@@ -89,6 +89,26 @@ def test_full_approximation_scheme_in_numbers():
     assert float(fine.interpolate(state, below).u) == 35
 
 
+class Counted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return 2.0 * x
+
+
+@pytest.mark.parametrize("smooths", [True, False])
+def test_a_level_entered_with_u_does_not_compute_its_product_again(smooths):
+    """On entering, for each step but the first, and on leaving; a smoother that does nothing leaves u as it was."""
+    pre = polynomial([1.0, 3.0]) if smooths else None
+    levels = [Level(Counted(), pre, R=Times(3.0), Pi=Times(5.0), P=Times(7.0)) for _ in range(3)]
+    levels[-1] = Level(Counted(), solve=polynomial([2.0]))
+    execute(cycle("V", 3), levels, State(torch.tensor([1.0]), torch.tensor([4.0])))
+    assert [level.A.calls for level in levels] == ([3, 3, 1] if smooths else [1, 1, 1])
+
+
 def test_correction_form_is_pi_zero():
     fine, coarse = Level(Times(2.0), R=Times(3.0), P=Times(7.0)), Level(Times(11.0))
     below = fine.down(State(torch.tensor([1.0]), torch.tensor([4.0])), coarse)

@@ -6,10 +6,11 @@ from torch import nn
 
 import vision
 from tests.vision.runs import descend
-from unified import ArgumentError, testing
+from unified import ArgumentError, DataSpaceLevel, testing
 from unified.app import models as listing
 from unified.spectrum import symbol_radius
-from vision.blocks import averaged, conv
+from vision.blocks import averaged, conv, depthwise
+from vision.network import fewest_products
 
 SMALL = {
     "mgnet": lambda: vision.mgnet((2, 1, 2), 6, in_channels=1),
@@ -147,11 +148,11 @@ def test_a_slot_filled_by_hand_leaves_no_recipe():
 
 
 def test_multiply_adds_count_each_product_once():
-    """B twice a level; A twice, once more on entering and on leaving a level; R and Pi. Level 0 starts from zero."""
+    """B twice a level; A on entering it, for the second step and on leaving it; R and Pi. Level 0 starts from zero."""
     computed = vision.multiply_adds(vision.create_model("mgnet-256"), (3, 32, 32))
     c = [9 * 256**2 * (32 >> level) ** 2 for level in range(4)]
     stem, head = 9 * 3 * 256 * 32**2, 256 * 10
-    assert computed == stem + head + 4 * c[0] + (2 + 4 + 2) * (c[1] + c[2]) + (2 + 3 + 2) * c[3]
+    assert computed == stem + head + 4 * c[0] + (2 + 3 + 2) * (c[1] + c[2]) + (2 + 2 + 2) * c[3]
 
 
 @small
@@ -213,6 +214,38 @@ def test_data_space_form_gives_the_same_logits(name):
     with torch.no_grad():
         want, got = model(x), vision.data_space(model)(x)
     assert float((got - want).abs().max() / want.abs().max()) < 1e-5
+
+
+def test_the_form_that_is_trained_has_the_fewest_products():
+    """In data space, A acts once a step; where tau or A forbid that, or A is not known, the network is as it was."""
+    form = fewest_products(vision.mgnet((2, 3), 4))
+    counts = [0, 0]
+    for i, level in enumerate(form.levels):
+        level.A.register_forward_hook(lambda *_, i=i: counts.__setitem__(i, counts[i] + 1))
+    form(torch.randn(2, 3, 8, 8))
+    assert counts == [2, 3]
+    assert isinstance(fewest_products(vision.mgnet((1,), 16, conv="mgiad-4")).levels[0], DataSpaceLevel)
+    biased = vision.mgnet((1,), 4, conv=lambda i, o: nn.Conv2d(i, o, 3, padding=1))
+    unknown = vision.mgnet((1,), 4, conv=lambda i, o: nn.Sequential(conv(i, o), nn.Tanh()))
+    others = [biased, unknown, vision.mgnet((1,), 4, constraint="nonlinear"), form, vision.resnet((1,), (4,))]
+    others += [vision.polymgnet((1, 1), (4, 4), placement=placement) for placement in ("outside", "relu-outside")]
+    for network in others:
+        assert fewest_products(network) is network
+
+
+@pytest.mark.parametrize("multiplier", [1, 2, 3])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_depthwise_transfer_is_the_grouped_convolution(multiplier, layout):
+    torch.manual_seed(0)
+    transfer = depthwise(4, 4 * multiplier).double()
+    x = torch.randn(2, 4, 7, 10, dtype=torch.float64).to(memory_format=layout).requires_grad_()
+    want = nn.functional.conv2d(x, transfer.weight, stride=2, padding=1, groups=4)
+    got = transfer(x)
+    torch.testing.assert_close(got, want, rtol=1e-13, atol=1e-13)
+    at = (x, transfer.weight)
+    weights = torch.randn_like(want)
+    for one, other in zip(*(torch.autograd.grad(y, at, weights) for y in (got, want)), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
 def test_channels_last_changes_nothing():
