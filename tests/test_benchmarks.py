@@ -52,3 +52,23 @@ def test_the_benchmark_of_a_gpu_runs(tmp_path):
             assert measured["difference"] < tolerance
             assert measured["rate"] < 0.2
             assert measured["fmg"]["error"] < 2
+
+
+def test_the_benchmarks_of_training_run(tmp_path, monkeypatch):
+    """At toy size: rates beside a plain loop, and a set of classifiers side by side."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.chdir(tmp_path)
+    import classifiers
+    import vision_speed
+
+    written = []
+    for script in (classifiers, vision_speed):
+        monkeypatch.setattr(script, "write", lambda name, result: written.append((name, result)) or name)
+    vision_speed.main(["--quick", "--device", "cpu"])
+    monkeypatch.setitem(
+        classifiers.SETS, "small", {"a": {"name": "mgnet-16", "steps": (1, 1)}, "b": {"name": "resnet-20"}}
+    )
+    classifiers.main([".", "small", "--data", "digits", "--images", "40", "--epochs", "1", "--device", "cpu"])
+    assert [name for name, _ in written] == ["classifiers-small"] * 2  # nothing of --quick, one after each model
+    assert [row["model"] for row in written[-1][1]["summary"]] == ["a", "b"]
+    assert all(0 <= run["test_accuracy"] <= 1 for run in written[-1][1]["runs"])

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -47,6 +48,10 @@ def kernel(map: nn.Module, channels: int) -> Tensor | None:
     if isinstance(map, nn.Sequential):
         map = nn.Sequential(*(part for part in map if not isinstance(part, nn.ReLU)))
     map = copy.deepcopy(map).to("cpu", torch.float64).eval()  # a GPU's convolutions may round the weights
+    if type(map) is nn.Conv2d and (map.stride, map.dilation, map.groups, map.bias) == ((1, 1), (1, 1), 1, None):
+        reach = map.kernel_size[0] // 2  # what the impulses below find, without their C³ products
+        if map.kernel_size == (2 * reach + 1,) * 2 and map.padding == (reach, reach) and reach <= REACH:
+            return F.pad(map.weight, [REACH - reach] * 4)
     side = 2 * REACH + 1
     impulse = torch.zeros(channels, channels, side, side, dtype=torch.float64)
     impulse[:, :, REACH, REACH] = torch.eye(channels, dtype=torch.float64)

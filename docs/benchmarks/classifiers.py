@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     models, name = {}, f"classifiers-{args.set}"
     torch.manual_seed(0)
     for label, spec in SETS[args.set].items():  # one more each time: the result is whole after each
-        models[label] = {**spec, "classes": len(data.classes)}
+        models[label] = spec  # compare knows the classes
         found = vision.compare(models, data, config, folder=f"runs/{name}", seeds=args.seeds)
         how = {"data": args.label or args.data, "images": len(data.train_images), "tested": len(data.test_labels)}
         write(name, {**found.as_dict(), **how, "recipe": args.recipe})

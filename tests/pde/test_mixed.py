@@ -48,7 +48,7 @@ def test_the_size_of_f_does_not_matter():
 
 
 def test_gradients():
-    problem = pde.Poisson((7, 6), bc="neumann", c=1.0)
-    f = torch.randn(7, 6, dtype=torch.float64, requires_grad=True)
+    problem = pde.Poisson((4, 3), bc="neumann", c=1.0)
+    f = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
     solve = lambda f: pde.solve(problem, f, precision="mixed", rtol=1e-13).u  # noqa: E731
     assert torch.autograd.gradcheck(solve, (f,))

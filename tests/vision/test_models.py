@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import vision
+from docs.benchmarks.plain_network import PlainNetwork
 from tests.vision.runs import descend
 from unified import ArgumentError, DataSpaceLevel, testing
 from unified.app import models as listing
@@ -231,6 +232,23 @@ def test_the_form_that_is_trained_has_the_fewest_products():
     others += [vision.polymgnet((1, 1), (4, 4), placement=placement) for placement in ("outside", "relu-outside")]
     for network in others:
         assert fewest_products(network) is network
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in SMALL if name not in ("mgnet-cf", "resnet", "preact-resnet", "dense")]
+)
+def test_a_network_is_the_plain_loop_over_its_formulas(name):
+    """And so is the form that is trained: logits and gradients."""
+    torch.manual_seed(0)
+    model = SMALL[name]().double()
+    x, results = images(model, dtype=torch.float64), []
+    for form in (PlainNetwork(model), model, fewest_products(model)):
+        logits = form(x)
+        gradient = torch.autograd.grad(logits.square().sum(), next(form.stem.parameters()))
+        results.append((logits, *gradient))
+    for found in results[1:]:
+        for one, plain in zip(found, results[0], strict=True):
+            assert float((one - plain).detach().abs().max()) < 1e-10 * float(plain.detach().abs().max())
 
 
 @pytest.mark.parametrize("multiplier", [1, 2, 3])

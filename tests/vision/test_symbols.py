@@ -17,6 +17,7 @@ MAPS = {
     "grouped": lambda: nn.Conv2d(4, 4, 3, padding=1, bias=False, groups=2),
     "depthwise": lambda: nn.Conv2d(4, 4, 3, padding=1, bias=False, groups=4),
     "pointwise": lambda: nn.Conv2d(4, 4, 1, bias=False),
+    "dilated": lambda: nn.Conv2d(4, 4, 3, padding=2, dilation=2, bias=False),
     "wide": lambda: nn.Conv2d(4, 4, 7, padding=3, bias=False),
     "mgiad": lambda: ChannelMultigrid(4, 4, size=2),
     "identity": nn.Identity,
