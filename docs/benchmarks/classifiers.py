@@ -81,7 +81,8 @@ def main(arguments: list[str] | None = None) -> None:
         models[label] = spec  # compare knows the classes
         found = vision.compare(models, data, config, folder=f"runs/{name}", seeds=args.seeds)
         how = {"data": args.label or args.data, "images": len(data.train_images), "tested": len(data.test_labels)}
-        write(name, {**found.as_dict(), **how, "recipe": args.recipe})
+        written = {key: value for key, value in found.as_dict().items() if key != "environment"}  # write adds it
+        write(name, {**written, **how, "recipe": args.recipe})
         print(found.table(), flush=True)
 
 

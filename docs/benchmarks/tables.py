@@ -7,20 +7,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from markup import source, table
 from record import RESULTS
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table; the first column is text, the others are numbers."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in lines)
-
-
-def source(result: dict[str, Any]) -> str:
-    return (
-        f"`{result['command']}` at commit {result['commit']}, torch {result['torch']}, {result['processor']}, "
-        f"{result['threads']} threads, {result['date']}."
-    )
+from tables_vision import classifiers, compared, training
 
 
 def rates(result: dict[str, Any]) -> str:
@@ -101,33 +90,6 @@ def orders(result: dict[str, Any]) -> str:
             "The error of the start by full multigrid as a multiple of the discretisation error, root mean square and "
             "largest; and after one and two cycles more.",
             table(["problem", "grid", "discretisation error", "start", "one cycle more", "two"], starts),
-        ]
-    )
-
-
-def classifiers(results: list[dict[str, Any]]) -> str:
-    rows = [
-        [
-            r["model"],
-            r["data"],
-            f"{r['test_accuracy']:.2%}",
-            f"{r['weights']:,}",
-            f"{r['multiply_adds'] / 1e6:,.1f} M",
-            str(r["config"]["epochs"]),
-            f"{r['seconds'] / 60:.1f}",
-            f"{r['images_per_second']:,.0f}",
-            r["precision"],
-        ]
-        for r in results
-    ]
-    head = ["model", "data", "accuracy", "weights", "multiply-adds", "epochs", "minutes", "images/s", "precision"]
-    return "\n\n".join(
-        [
-            "## Classifiers",
-            "Accuracy on the test images after the last epoch. `CIFAR-10 (JPEG q75)` are the CIFAR-10 images "
-            "re-encoded as JPEG of quality 75: compare such figures with each other only.",
-            table(head, rows),
-            *(f"{r['model']}: {source(r)}" for r in results),
         ]
     )
 
@@ -316,6 +278,8 @@ def page() -> str:
     parts += [orders(read["orders"])] if "orders" in read else []
     parts += [learned(read["learned"])] if "learned" in read else []
     parts += [classifiers(trained)] if trained else []
+    parts += [compared(result, name[12:]) for name, result in read.items() if name.startswith("classifiers-")]
+    parts += [training(result) for name, result in read.items() if name.startswith("vision_speed")]
     parts += [identities(read["identities"])] if "identities" in read else []
     parts += [startup(read["startup"])] if "startup" in read else []
     return "\n\n".join(parts) + "\n"

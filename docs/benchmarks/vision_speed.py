@@ -36,15 +36,27 @@ from vision.step import Step
 
 IMAGE = (3, 32, 32)
 TRANSFERS = ((16, 32), (32, 32), (64, 32), (32, 16), (64, 16), (128, 16))  # channels, sides
-MODELS = ("mgnet-64-li", "mgnet-32", "polymgnet-q2-quarter", "polymgnet-q2-half", "polymgnet-g8-quarter")
+MODELS = (
+    "mgnet-64-li",
+    "mgnet-32",
+    "resnet-20",
+    "preact-resnet-20",
+    *(f"polymgnet-{block}-quarter" for block in ("q2", "g4", "g6", "g8")),
+    "polymgnet-q2-half",
+)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def peer(model: nn.Module) -> nn.Module:
+    """The plain loop; of a network that is none of ours, itself."""
+    return PlainNetwork(model) if isinstance(model, vision.MgNet) else copy.deepcopy(model)
 
 
 def entrants(name: str, batch: int, device: str, compiled: bool) -> tuple[nn.Module, dict[str, Callable[[], object]]]:
     torch.manual_seed(0)
     model, steps = vision.create_model(name).to(device).train(), {}
     x, labels = torch.randn(batch, *IMAGE, device=device), torch.randint(10, (batch,), device=device)
-    plain = PlainNetwork(model).to(device).train()
+    plain = peer(model).to(device).train()
     optimizer = torch.optim.SGD(plain.parameters(), 0.01, momentum=0.9)
 
     def by_hand() -> None:
@@ -148,7 +160,7 @@ def epoch(name: str, args: argparse.Namespace) -> dict[str, float]:
     torch.manual_seed(0)
     ours = vision.fit(vision.create_model(name), data, config, progress=False).history[-1]["images_per_second"]
     torch.manual_seed(0)
-    plain = PlainNetwork(vision.create_model(name)).to(args.device).train()
+    plain = peer(vision.create_model(name)).to(args.device).train()
     optimizer = torch.optim.SGD(plain.parameters(), 0.01, momentum=0.9)
     loader = DataLoader(Noise(images), args.batch, shuffle=True, drop_last=True, num_workers=args.workers)
     for _ in range(2):
