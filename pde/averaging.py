@@ -35,7 +35,7 @@ def is_mild(A: Diffusion, axes: Sequence[Axis]) -> bool:
     if any(direction not in usual for direction in A.directions):
         return False
     bound = MILD * (1 + 1e-6)  # rounding
-    if ndim == 2 and quick(*A.edges.values()):
+    if ndim > 1 and quick(*A.edges.values()):
         from .kernels import assembly
 
         return not assembly.is_steep(A, axes, bound)

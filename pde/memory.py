@@ -18,14 +18,17 @@ from .problems import Poisson
 VECTORS = 18
 OPERATOR, FIELD_OPERATOR = 2, {1: 10, 2: 16, 3: 24}
 ALGEBRAIC = {2: 24, 3: 48}
-FUSED = 3  # of each right-hand side, where levels of numbers are fused
+FUSED = 3  # of each right-hand side, where levels are fused
+REACTION = 8  # of the edges that kernels read beside a field c, where a is a number
 
 
 def estimate(problem: Poisson, batch: int = 1, level: str = "auto") -> int:
     """Bytes that `pde.solve` takes beyond f for that many right-hand sides, within a factor of about 2."""
     field = isinstance(problem.a, Tensor)
-    vectors = FUSED if wanted(problem, level) and not field and not isinstance(problem.c, Tensor) else VECTORS
+    vectors = FUSED if wanted(problem, level) and not field else VECTORS  # of fields a it is not known yet
     operators = problem.batch * FIELD_OPERATOR[problem.ndim] if field else OPERATOR
+    if not field and isinstance(problem.c, Tensor):
+        operators += problem.batch * REACTION
     if problem.g is None and jumps(problem.a, problem.ndim):
         operators += problem.batch * ALGEBRAIC[problem.ndim]
     size = torch.zeros((), dtype=problem.dtype).element_size()

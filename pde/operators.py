@@ -177,7 +177,8 @@ class Diffusion(nn.Module):
     def survey(self) -> Survey | None:
         """What bounds tell, in one pass; None where a kernel does not find it, or found a negative edge."""
         parts = [*self.edges.values(), *(() if self.reaction is None else (self.reaction,))]
-        if set(self.directions) != {(1, 0), (0, 1)} or not quick(*parts):
+        usual = {tuple(int(i == axis) for i in range(self.ndim)) for axis in range(self.ndim)}
+        if self.ndim == 1 or set(self.directions) != usual or not quick(*parts):
             return None
         from .kernels import assembly
 

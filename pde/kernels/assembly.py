@@ -13,7 +13,7 @@ from unified.lines import LineRestriction
 
 from ..axes import Axis
 from ..operators import Diffusion, Direction
-from . import arrays, stencils, threads
+from . import arrays, stencils, threads, volume_stencils
 from .fields import Fields, fields
 from .plan import shares
 
@@ -39,24 +39,34 @@ def field_edges(axes: Sequence[Axis], a: Tensor) -> dict[Direction, Tensor]:
     return {(1, 0): _tensor(edges[0], a), (0, 1): _tensor(edges[1], a)}
 
 
+SURVEYS = {2: stencils.survey, 3: volume_stencils.survey}
+
+
 def survey(A: Diffusion) -> Survey:
     """Of an operator without negative edges: what its least edge is tells."""
     parts = _fields(A)
-    found = np.array(_run(stencils.survey, A.shape[0], tuple(parts), 4))
+    found = np.array(_run(SURVEYS[A.ndim], A.shape[0], (*parts.edges, parts.reaction), 4))
     return Survey(*map(float, (*found[:, :2].min(0), *found[:, 2:].max(0))))
 
 
 def is_steep(A: Diffusion, axes: Sequence[Axis], bound: float) -> bool:
     """Whether neighbouring edges differ by more than a factor, but for the grid's share."""
-    parts, dtype = _fields(A), _fields(A).edges0.dtype
+    edges = _fields(A).edges
+    dtype = edges[0].dtype
     lines = [(axis.conductances.astype(dtype), axis.widths.astype(dtype)) for axis in axes]
-    return bool(np.any(_run(stencils.steep, A.shape[0], (parts.edges0, parts.edges1, *lines, dtype.type(bound)), 1)))
+    if A.ndim == 2:
+        return bool(np.any(_run(stencils.steep, A.shape[0], (*edges, *lines, dtype.type(bound)), 1)))
+    for axis, e in enumerate(edges):
+        shares = (along if i == axis else across for i, (along, across) in enumerate(lines))
+        if np.any(_run(volume_stencils.steep, e.shape[1], (e, *shares, dtype.type(bound)), 1)):
+            return True
+    return False
 
 
 def averaged(A: Diffusion, lines: Mapping[int, LineRestriction]) -> dict[Direction, Tensor]:
     """The edges of `pde.averaging.averaged` in two dimensions."""
-    parts, like = _fields(A), next(iter(A.edges.values()))
-    dtype, coarse, transfers = parts.edges0.dtype, list(A.shape), []
+    fine, like = _fields(A).edges, next(iter(A.edges.values()))
+    dtype, coarse, transfers = fine[0].dtype, list(A.shape), []
     for i in range(2):
         first, R, around = 0, np.zeros((3, 0), dtype), False
         if i in lines:
@@ -64,8 +74,8 @@ def averaged(A: Diffusion, lines: Mapping[int, LineRestriction]) -> dict[Directi
             first, around, coarse[i] = layout.first, layout.periodic and layout.between == layout.kept, layout.kept
             R = shares(layout, lines[i].left, lines[i].right)[0].astype(dtype)
         transfers += [first, R, around]
-    edges = _edges(len(parts.edges0), coarse, dtype)
-    _run(stencils.average, coarse[0] + 1, (parts.edges0, parts.edges1, *transfers, *edges))
+    edges = _edges(len(fine[0]), coarse, dtype)
+    _run(stencils.average, coarse[0] + 1, (*fine, *transfers, *edges))
     return {(1, 0): _tensor(edges[0], like), (0, 1): _tensor(edges[1], like)}
 
 

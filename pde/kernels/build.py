@@ -14,15 +14,13 @@ from ..coarsening import Grid
 from ..problems import Poisson
 from .plan import Plan, plan
 
-NO_PLAN = "a smoother, a scheme, a field that jumps or a single level, that no kernel computes"
+NO_PLAN = "a smoother, a scheme or a single level, that no kernel computes"
 
 
 def on_cpu(problem: Poisson, grids: Sequence[Grid], levels: Sequence[Level]) -> tuple[list[AbstractLevel], str | None]:
     """The levels with those fused that can be, and why the finest could not if so."""
     from .level import FusedLevel
 
-    if _varies(problem) and problem.ndim != 2:
-        return list(levels), f"a field of coefficients in {problem.ndim} dimensions"
     plans = _plans(problem, grids[:-1], levels[:-1])
     out = [FusedLevel(level, made, finest=i == 0) for i, (level, made) in enumerate(zip(levels, plans, strict=False))]
     return [*out, *levels[len(out) :]], None if out else NO_PLAN
@@ -48,7 +46,3 @@ def _plans(problem: Poisson, grids: Sequence[Grid], levels: Sequence[Level]) -> 
             break
         out.append(made)
     return out
-
-
-def _varies(problem: Poisson) -> bool:
-    return isinstance(problem.a, Tensor) or isinstance(problem.c, Tensor)

@@ -80,3 +80,44 @@ def react(x, to, mid, c, at, n):
         x[to + j] = r
         total += np.float64(r) * np.float64(r)
     return total
+
+
+@numba.njit(**LENT)
+def relax6(x, to, around, f, at, edges, above, below, left, right, west, c, own, n, keep, omega):
+    """`relax` in three dimensions, D computed on the way: edges are at hand, and to keep D takes as long.
+
+    around: the rows in the planes before and after, and those before, at and after. edges: along each axis; above,
+    below: of planes, left, right: of rows.
+    """
+    edges0, edges1, edges2 = edges
+    up, down, north, mid, south = u(around[0]), u(around[1]), u(around[2]), u(around[3]), u(around[4])
+    to, at, own, n = u(to), u(at), u(own), u(n)
+    above, below, left, right, west = u(above), u(below), u(left), u(right), u(west)
+    one = u(1)
+    for j in range(n):
+        a, b, d, e = edges0[above + j], edges0[below + j], edges1[left + j], edges1[right + j]
+        g, h = edges2[west + j], edges2[west + j + one]
+        flux = (a * x[up + j] + b * x[down + j]) + (d * x[north + j] + e * x[south + j])
+        flux += g * x[mid + j - one] + h * x[mid + j + one]
+        diagonal = ((a + b) + (d + e)) + ((g + h) + c[own + j])
+        x[to + j] = keep * x[mid + j] + omega * (f[at + j] + flux) / diagonal
+
+
+@numba.njit(**LENT)
+def defect6(x, to, around, f, at, edges, above, below, left, right, west, c, own, n):
+    """`defect` in three dimensions, with a reaction."""
+    edges0, edges1, edges2 = edges
+    up, down, north, mid, south = u(around[0]), u(around[1]), u(around[2]), u(around[3]), u(around[4])
+    to, at, own, n = u(to), u(at), u(own), u(n)
+    above, below, left, right, west = u(above), u(below), u(left), u(right), u(west)
+    one = u(1)
+    total = 0.0
+    for j in range(n):
+        here = x[mid + j]
+        flux = edges0[above + j] * (here - x[up + j]) + edges0[below + j] * (here - x[down + j])
+        flux += edges1[left + j] * (here - x[north + j]) + edges1[right + j] * (here - x[south + j])
+        flux += edges2[west + j] * (here - x[mid + j - one]) + edges2[west + j + one] * (here - x[mid + j + one])
+        r = f[at + j] - (flux + c[own + j] * here)
+        x[to + j] = r
+        total += np.float64(r) * np.float64(r)
+    return total

@@ -15,7 +15,7 @@ from .start import NESTED
 SINGLE = 2**15  # points that one thread does faster than two
 SWEEPS = {2: wavefront.sweep, 3: volume.sweep}
 # points of a row, or of rows, in a strip: they stay in cache
-WIDTHS = {"constant": 2**12, "varying": 2**10, "volume": 2**14}
+WIDTHS = {2: {"constant": 2**12, "varying": 2**10}, 3: {"constant": 2**14, "varying": 2**14}}
 
 
 @final
@@ -26,11 +26,10 @@ class Kernels:
         self.plan, self.dtype = plan, plan.pre.dtype
         self.shape = tuple(axis.n for axis in plan.axes)
         self.coarse_shape = tuple(axis.m for axis in plan.axes)
-        self._sweep = SWEEPS[len(self.shape)]
-        if self.nests:
-            self._width = WIDTHS["constant" if plan.fields is None else "varying"]
-        else:
-            self._width = max(16, WIDTHS["volume"] // self.shape[-1])
+        ndim = len(self.shape)
+        self._sweep = SWEEPS[ndim]
+        points = WIDTHS[ndim]["constant" if plan.fields is None else "varying"]
+        self._width = points if self.nests else max(16, points // self.shape[-1])
         self._how: dict[int, tuple[object, ...]] = {}  # what a sweep takes of the plan, by halo
         self._nothing = np.empty((0, *self.coarse_shape), self.dtype)
 
@@ -76,12 +75,13 @@ class Kernels:
     def residual(self, u: np.ndarray, f: np.ndarray | None, out: np.ndarray | None = None) -> np.ndarray:
         """(B, 2): ‖f - A u‖² and ‖u‖², in float64 for any dtype; out <- A u. f or out may be missing."""
         fields, shape = self.plan.fields, (len(u), 2)
-        if fields is not None:
-            around = [axis.periodic for axis in self.plan.axes]
-            jobs = [(slab, u, f, *around, *fields) for slab in threads.cut(self.shape[0], _parts(u))]
-            return _total(threads.collect(field_norms.norms, jobs, shape, (field_norms.norms, self.dtype)))
-        grid = (1, *self.shape)[-3:]
         x, y, z = (u[:0] if t is None else t for t in (u, f, out))
+        if fields is not None:
+            around = tuple(axis.periodic for axis in self.plan.axes)
+            jobs = [(slab, x, y, z, around, *fields) for slab in threads.cut(self.shape[0], _parts(u))]
+            kind = field_norms.norms, u.dtype, len(around)
+            return _total(threads.collect(field_norms.norms, jobs, shape, kind))
+        grid = (1, *self.shape)[-3:]
         x, y, z = (t.reshape(len(t), *grid) for t in (x, y, z))
         alone = [np.zeros(2), np.ones(1), False] * (3 - len(self.shape))
         axes = [part for axis in self.plan.axes for part in (axis.edges64, axis.widths.astype(float), axis.periodic)]
@@ -113,13 +113,16 @@ class Kernels:
             c = self.dtype.type(self.plan.reaction)
             return *axes, (first.edges, first.widths, last.edges, last.widths, last.irregular, c), ()
         fields = self.plan.fields.around(halo) if last.periodic else self.plan.fields
-        each = len(fields.edges0) > 1, len(fields.reaction) > 1
-        return *axes, (), (*(x.reshape(-1) for x in fields), *each, halo if last.periodic else 0)
+        return *axes, (), (*fields.operator, halo if last.periodic else 0)
 
     def _volume(self) -> tuple[object, ...]:
-        axes = [(x.edges, x.widths, x.periodic, x.restriction, x.prolongation, x.first) for x in self.plan.axes]
-        c = self.dtype.type(self.plan.reaction)
-        return *(part for axis in axes for part in axis), self.plan.axes[-1].irregular, c
+        """`_plane` in three dimensions."""
+        plan = self.plan
+        axes = [(axis.periodic, axis.restriction, axis.prolongation, axis.first) for axis in plan.axes]
+        if plan.fields is not None:
+            return *axes, (), plan.fields.operator
+        each = (part for axis in plan.axes for part in (axis.edges, axis.widths))
+        return *axes, (*each, plan.axes[-1].irregular, self.dtype.type(plan.reaction)), ()
 
     def _rows(self, x: np.ndarray, at: int, n: int) -> np.ndarray:
         """n rows from `at` on, as they are before a sweep; beyond a side that is not periodic, any."""

@@ -7,7 +7,7 @@ from typing import cast, final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unified.multigrid import AbstractLevel, Level, State, change, solution
 from unified.program import Kind
@@ -58,30 +58,32 @@ class FusedLevel(AbstractFusedLevel):
             return self.composed.run(kinds, state, below, coarse)
         for part in sweeps(kinds):
             begins, steps, out = part[0], self._dampings(tuple(part)), None
+            if begins == "interpolate" and self.plan.boxes:
+                state, begins = self._interpolated(state, cast(State, below)), "pre"
             batch = len(state.f)
             if part[-1] == "down":
                 out = self._buffer("f", batch, self.kernels.coarse_shape)
             if begins == "interpolate":
-                last, e = solution(cast(State, below)), self.best(cast(State, below), coarse)
-                if not self.finest:  # it is written to by the cycles that follow
-                    last = self._buffer("below", batch, self.kernels.coarse_shape).copy_(last)
+                last, e = self._kept(solution(cast(State, below))), self.best(cast(State, below), coarse)
                 state = State(self._nested(e, state.f, steps, out), state.f, None, last)
             elif begins == "up":
-                e = change(cast(State, below))
+                e = self._prolonged(change(cast(State, below)))
                 u = self._target(batch).zero_() if state.u is None else state.u
                 state = state._replace(u=self._swept(CORRECTED, u, state.f, steps, e, out))
             else:
                 start = ZERO if state.u is None else GIVEN
                 state = state._replace(u=self._swept(start, state.u, state.f, steps, None, out))
             if out is not None:
-                below = State(None, self._moved(out, 1))
+                below = State(None, self._restricted(out))
         return state, below
 
     def norms(self, u: Tensor, f: Tensor) -> Norms:
         return _norms(self.kernels.residual(_array(u), _array(f)))
 
     def product(self, u: Tensor) -> Tensor:
-        if self.plan.fields is not None or not self._takes(u, u.dtype):
+        fields = self.plan.fields
+        fits = fields is None or (u.dtype == self._dtype and fields.batch in (1, len(u)))
+        if not fits or not self._takes(u, u.dtype):
             return cast(Tensor, self.A(u))
         x = _array(u)
         out = arrays.empty(u.shape, x.dtype)
@@ -89,6 +91,8 @@ class FusedLevel(AbstractFusedLevel):
         return out
 
     def extended(self, u: Tensor, coarse: Tensor) -> Tensor:
+        if self.plan.boxes:
+            return u + cast(nn.Module, self.composed.interpolation)(coarse)
         best = self._buffer("best", len(u), self.kernels.shape)
         x, y, e = (_array(z) for z in (u, best, self._moved(coarse, -1)))
         if self.kernels.nests:
@@ -111,7 +115,7 @@ class FusedLevel(AbstractFusedLevel):
     def _nested(self, coarse: Tensor, f: Tensor, steps: np.ndarray, out: Tensor | None) -> Tensor:
         """u from the interpolated coarse solution on."""
         if self.kernels.nests:
-            return cast(Tensor, self._swept(NESTED, None, f, steps, coarse, out))
+            return cast(Tensor, self._swept(NESTED, None, f, steps, self._moved(coarse, -1), out))
         u = self._target(len(f))
         self.kernels.interpolate(_array(self._moved(coarse, -1)), _array(u))
         return cast(Tensor, self._swept(GIVEN, u, f, steps, None, out))
@@ -126,11 +130,28 @@ class FusedLevel(AbstractFusedLevel):
         new = self._target(len(f)) if writes and (u is None or u is not self._work.get("u")) else u
         rhs = _array(f)
         x, y = (rhs if z is None else _array(z) for z in (u, new))  # neither read nor written where there is none
-        correction, residual = None if e is None else _array(self._moved(e, -1)), None if out is None else _array(out)
+        correction, residual = (None if z is None else _array(z) for z in (e, out))
         squares = self.kernels.sweep(start, steps, x, y, rhs, correction, residual)
         if out is not None:
             self._norms = _norms(squares)
         return new
+
+    def _interpolated(self, state: State, below: State) -> State:
+        """From the coarse solution, by the composed level's interpolation."""
+        made = self.composed.interpolate(state, below)
+        return made._replace(below=self._kept(cast(Tensor, made.below)))
+
+    def _kept(self, u: Tensor) -> Tensor:
+        """A coarse solution that later extrapolation reads, while the cycles that follow write to it."""
+        return u if self.finest else self._buffer("below", len(u), tuple(u.shape[2:])).copy_(u)
+
+    def _restricted(self, residual: Tensor) -> Tensor:
+        """What the coarse level gets of what a sweep restricted."""
+        return cast(nn.Module, self.composed.R)(residual) if self.plan.boxes else self._moved(residual, 1)
+
+    def _prolonged(self, change: Tensor) -> Tensor:
+        """What a sweep prolongs of what the coarse level changed."""
+        return cast(nn.Module, self.composed.P)(change) if self.plan.boxes else self._moved(change, -1)
 
     def _moved(self, x: Tensor, sign: int) -> Tensor:
         """A coarse tensor as this level counts its points (-1), or as the coarse level does."""

@@ -72,6 +72,8 @@ class Plan(NamedTuple):
     """A level: its axes, c, and the damping ω = 1/ρ of each smoothing step in units of D⁻¹, on the way down and up.
 
     shifts: (axis, by) of periodic coarse axes that count from another point: restricted residuals move by it.
+    boxes: the level's own transfers are no product over axes. Then no axis is coarsened here: the residual that leaves
+    the kernel, and the correction that enters it, are those of all points, and the level's R and P stand around it.
     """
 
     axes: tuple[AxisPlan, ...]
@@ -80,6 +82,7 @@ class Plan(NamedTuple):
     post: np.ndarray
     shifts: tuple[tuple[int, int], ...]
     fields: Fields | None = None  # coefficients that vary: the axes tell of transfers alone
+    boxes: bool = False
 
 
 def plan(grid: Grid, level: Level, a: Sequence[float] | None, c: float | None, dtype: np.dtype) -> Plan | None:
@@ -92,8 +95,7 @@ def plan(grid: Grid, level: Level, a: Sequence[float] | None, c: float | None, d
     parts = list(cast(nn.Sequential, level.R)) if level.R is not None else []
     lines = {part.layout.axis: part for part in parts if isinstance(part, LineRestriction)}
     shifts = tuple((part.axis, part.by) for part in parts if isinstance(part, Shift))
-    if len(lines) + len(shifts) != len(parts):
-        return None
+    boxes = len(lines) + len(shifts) < len(parts)
     ndim, varying = len(grid.axes), None
     if a is None or c is None:
         varying = fields(grid.A)
@@ -101,10 +103,12 @@ def plan(grid: Grid, level: Level, a: Sequence[float] | None, c: float | None, d
             return None
     each = [1.0] * ndim if a is None else a
     better = {part.layout.axis: part for part in level.interpolation or () if isinstance(part, LineInterpolation)}
+    if boxes:
+        lines, shifts, better = {}, (), {}
     axes = tuple(
         axis_plan(axis, each[i], lines.get(i - ndim), better.get(i - ndim), dtype) for i, axis in enumerate(grid.axes)
     )
-    return Plan(axes, c or 0.0, pre, post, shifts, varying)
+    return Plan(axes, c or 0.0, pre, post, shifts, varying, boxes)
 
 
 def dampings(smoother: AbstractSmoother | None, grid: Grid, dtype: np.dtype) -> np.ndarray | None:

@@ -113,20 +113,20 @@ def steep(span, edges0, edges1, shares0, shares1, bound, out):
         for i in range(span[0], span[1]):
             x = edges0[b, i]
             if along0[i] > 0:
-                count += _beside(x, across1, bound)
-                count += _between(x, edges0[b, i + 1], along0[i], along0[i + 1], bound)
+                count += beside(x, across1, bound)
+                count += between(x, edges0[b, i + 1], along0[i], along0[i + 1], bound)
             if i == n0 - 1 and along0[n0] > 0:
-                count += _beside(edges0[b, n0], across1, bound)
+                count += beside(edges0[b, n0], across1, bound)
             y = edges1[b, i]
             first, last = int(along1[0] == 0), n1 + 1 - int(along1[n1] == 0)
-            count += _beside(y[first:last], along1[first:last], bound)
+            count += beside(y[first:last], along1[first:last], bound)
             if i < n0 - 1:
-                count += _between(y, edges1[b, i + 1], across0[i], across0[i + 1], bound)
+                count += between(y, edges1[b, i + 1], across0[i], across0[i + 1], bound)
     out[0] = count
 
 
 @numba.njit(**rows.ROW)
-def _beside(x, share, bound):
+def beside(x, share, bound):
     """Pairs of a row."""
     count = 0
     for j in range(len(x) - 1):
@@ -136,7 +136,7 @@ def _beside(x, share, bound):
 
 
 @numba.njit(**rows.ROW)
-def _between(x, y, share, other_share, bound):
+def between(x, y, share, other_share, bound):
     """Pairs across two rows."""
     if other_share == 0:
         return 0

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from . import rows
+from . import rows, volume_constant, volume_varying
 from .start import CORRECTED, GIVEN, ZERO
 from .volume_restriction import accumulate
 from .volume_start import between, read
@@ -27,18 +27,21 @@ __all__ = ["CORRECTED", "GIVEN", "ZERO", "sweep"]
 
 @numba.njit(**rows.SWEEP)
 def sweep(
-    batch, slab, width, start, steps, restrict, source, u, f, above, below, correction, coarse,
-    edges0, widths0, periodic0, restriction0, prolongation0, first0,
-    edges1, widths1, periodic1, restriction1, prolongation1, first1,
-    edges2, widths2, periodic2, restriction2, prolongation2, first2,
-    irregular, reaction, sums,
+    batch, slab, width, start, steps, restrict, source, u, f, above, below, correction, coarse, axis0, axis1, axis2,
+    constants, fields, sums,
 ):  # fmt: skip
     """u <- S(source + P correction), coarse <- R(f - A u), sums[b] += (‖f - A u‖², ‖u‖²) of the slab.
 
     batch, slab: (from, to) of right-hand sides and planes. width: rows in a strip. start: `ZERO`, ... steps: (S,), ω of
     each. restrict: whether the residual is computed. source, u, f: (B, n0, n1, n2), source may be u; above, below:
-    (B, S + 2, n1, n2) of source; correction, coarse: (B, m0, m1, m2). The rest: see `pde.kernels.plan`.
+    (B, S + 2, n1, n2) of source; correction, coarse: (B, m0, m1, m2).
+    axis0, axis1, axis2: periodic, restriction, prolongation and first of each, see `pde.kernels.plan`.
+    constants: the operator of `volume_constant`, or () and fields that of `volume_varying`; it is compiled for either,
+    as the length of a tuple is known before its parts are looked at.
     """
+    periodic0, restriction0, prolongation0, first0 = axis0
+    periodic1, restriction1, prolongation1, first1 = axis1
+    periodic2, restriction2, prolongation2, first2 = axis2
     n0, n1, n2 = f.shape[1], f.shape[2], f.shape[3]
     m0, m1, m2 = coarse.shape[1], coarse.shape[2], coarse.shape[3]
     points, coarse_points = (n0, n1, n2), (m0, m1, m2)
@@ -52,8 +55,6 @@ def sweep(
     coarsened1 = restriction1.shape[1] > 0
     to_points = prolongation2[0], prolongation2[1], prolongation2[2], prolongation2[3]  # in a loop, slices cost
     to_coarse = restriction2[0], restriction2[1], restriction2[2]
-    beside = edges2[n2 // 2]  # where a point of a row is regular
-    one = f.dtype.type(1)
 
     # rows that are read, those of a strip, and the last one of the wavefront
     low, high = (-halo, n1 + halo) if periodic1 else (0, n1)
@@ -66,8 +67,8 @@ def sweep(
     # a row of zeros, two for what is needed at once, two of the correction, three of the residual, a ring for each step
     pitch = (n2 + PAD - 1) // PAD * PAD + 2 * PAD
     size = 2 * (width + n_steps + 3) + BLOCK + 1  # rows of a ring
-    stages = np.zeros((8 + (n_steps + 1) * size) * pitch + 3 * PAD, f.dtype)
-    row_0 = PAD + (64 - stages.ctypes.data % 64) % 64 // stages.itemsize  # vectors begin where cache lines do
+    x = np.zeros((8 + (n_steps + 1) * size) * pitch + 3 * PAD, f.dtype)
+    row_0 = PAD + (64 - x.ctypes.data % 64) % 64 // x.itemsize  # vectors begin where cache lines do
     row_v, row_e, row_r, ring = row_0 + pitch, row_0 + 3 * pitch, row_0 + 5 * pitch, row_0 + 8 * pitch
     held = np.full(2, -1)  # the coarse rows in row_e
     kept = np.zeros((end - first) * 2 * (n_steps + 2) * pitch if strips > 1 else 0, f.dtype)
@@ -90,7 +91,7 @@ def sweep(
                             if s > n_steps:
                                 row = row_r + (c0 - s - 2 + k) % 3 * pitch
                             at = (((t - first) * (n_steps + 2) + s) * 2 + k) * pitch
-                            rows.copy(stages, row - PAD, kept, at, pitch)
+                            rows.copy(x, row - PAD, kept, at, pitch)
 
                 for y0 in range(c0, c1, BLOCK):
                     for s in range(last + 1):
@@ -113,24 +114,19 @@ def sweep(
                                 x1 = y % n1
                                 row = results + _slot(to + y, size) * pitch
                                 edge = ((i - r0 if strips > 1 else 0) * again + x1) * n2
-                                read(stages, row, y, i, b, start, slab, halo, points, coarse_points, flat_source,
+                                read(x, row, y, i, b, start, slab, halo, points, coarse_points, flat_source,
                                      flat_above, flat_below, head, edge, again, between0, held, row_e, row_v, pitch,
                                      flat_e, periodic1, prolongation1, periodic2, to_points)  # fmt: skip
                                 if n_steps == 0 and start == CORRECTED and own and 0 <= y < n1:
                                     at = ((b * n0 + i) * n1 + y) * n2
-                                    solution2 += rows.copy_squared(flat_u, at, stages, row, n2)
+                                    solution2 += rows.copy_squared(flat_u, at, x, row, n2)
                             continue
 
                         operands = ring + (s - 1) * size * pitch
                         at_operand = i * height % size + s + 1 - c0
-                        up, down, w0 = edges0[x0], edges0[x0 + 1], widths0[x0]
-                        omega = steps[s - 1] if s <= n_steps else one
                         for y in range(begin, stop):
                             x1 = y % n1
                             at = ((b * n0 + x0) * n1 + x1) * n2
-                            w1 = widths1[x1]
-                            a, c, d, e, w = w1 * up, w1 * down, w0 * edges1[x1], w0 * edges1[x1 + 1], w0 * w1
-                            diagonal = (a + c) + (d + e) + w * (beside + beside + reaction)
                             k = _slot(at_operand + y, size)
                             mid = operands + k * pitch
                             before = operands + _slot(k + size - height, size) * pitch
@@ -141,40 +137,34 @@ def sweep(
                                 before, after = row_0 if i == 0 else before, row_0 if i == n0 - 1 else after
                             if not periodic1:
                                 north, south = row_0 if y == 0 else north, row_0 if y == n1 - 1 else south
+                            around = before, after, north, mid, south
                             if s <= n_steps:
                                 row = results + _slot(to + y, size) * pitch
-                                if s == 1 and start == ZERO:
-                                    rows.scaled(stages, row, flat_f, at, n2, omega / diagonal)
+                                omega, from_zero = steps[s - 1], s == 1 and start == ZERO
+                                if len(fields) == 0:
+                                    volume_constant.step(x, row, around, flat_f, at, x0, x1, n2, omega, from_zero,
+                                                         constants)  # fmt: skip
                                 else:
-                                    rows.relax6(stages, row, before, after, north, mid, south, flat_f, at, n2,
-                                                one - omega, omega / diagonal, a, c, d, e, w * beside)  # fmt: skip
-                                for x in irregular:
-                                    D, r = _irregular(stages, before + x, after + x, north + x, mid + x, south + x,
-                                                      flat_f[at + x], a, c, d, e, w, edges2[x], edges2[x + 1],
-                                                      widths2[x], reaction)  # fmt: skip
-                                    stages[row + x] = stages[mid + x] + omega * r / D
+                                    volume_varying.step(x, row, around, row_0, flat_f, at, b, x0, x1, points, omega,
+                                                        from_zero, fields)  # fmt: skip
                                 if periodic2:
-                                    stages[row - 1], stages[row + n2] = stages[row + n2 - 1], stages[row]
+                                    x[row - 1], x[row + n2] = x[row + n2 - 1], x[row]
                                 if s == n_steps and own and 0 <= y < n1:
-                                    solution2 += rows.copy_squared(flat_u, at, stages, row, n2)
+                                    solution2 += rows.copy_squared(flat_u, at, x, row, n2)
                                 continue
 
                             row = row_r + y % 3 * pitch
-                            total = rows.defect6(stages, row, before, after, north,
-                                                 mid, south, flat_f, at, n2, diagonal,
-                                                 a, c, d, e, w * beside)  # fmt: skip
-                            for x in irregular:
-                                _, r = _irregular(stages, before + x, after + x, north + x, mid + x, south + x,
-                                                  flat_f[at + x], a, c, d, e, w, edges2[x], edges2[x + 1],
-                                                  widths2[x], reaction)  # fmt: skip
-                                stages[row + x] = r
+                            if len(fields) == 0:
+                                total = volume_constant.residual(x, row, around, flat_f, at, x0, x1, n2, constants)
+                            else:
+                                total = volume_varying.residual(x, row, around, row_0, flat_f, at, b, x0, x1, points,
+                                                                fields)  # fmt: skip
                             if own and 0 <= y < n1:
-                                # the sum on the way holds what is mended since: too much to be taken away again
-                                residual2 += total if irregular.size == 0 else rows.squares(stages, row, n2)
+                                residual2 += total
                             # rows that have their neighbours now: the one before, where they are needed
                             ready = y + 1 if not coarsened1 or (y == n1 - 1 and not periodic1) else y
                             for middle in range(y - 1 if coarsened1 else y, ready):
-                                accumulate(middle, i, b, flat_coarse, stages, row_0, row_v, row_r, pitch, slab, points,
+                                accumulate(middle, i, b, flat_coarse, x, row_0, row_v, row_r, pitch, slab, points,
                                            coarse_points, restriction0, first0, periodic0, restriction1, first1,
                                            periodic1, to_coarse, first2, periodic2)  # fmt: skip
 
@@ -185,7 +175,7 @@ def sweep(
                             if s > n_steps:
                                 row = row_r + (c1 - s - 2 + k) % 3 * pitch
                             at = (((t - first) * (n_steps + 2) + s) * 2 + k) * pitch
-                            rows.copy(kept, at, stages, row - PAD, pitch)
+                            rows.copy(kept, at, x, row - PAD, pitch)
         sums[b, 0] += residual2
         sums[b, 1] += solution2
 
@@ -194,12 +184,3 @@ def sweep(
 def _slot(k, size):
     """k modulo size, of k below 2 size."""
     return k - size if k >= size else k
-
-
-@numba.njit(**rows.LENT)
-def _irregular(x, before, after, north, mid, south, f, a, c, d, e, w, left, right, width, reaction):
-    """Diagonal and residual of one point."""
-    u = x[mid]
-    flux = a * (u - x[before]) + c * (u - x[after]) + d * (u - x[north]) + e * (u - x[south])
-    flux = width * flux + w * (left * (u - x[mid - 1]) + right * (u - x[mid + 1]))
-    return width * ((a + c) + (d + e) + w * reaction) + w * (left + right), f - flux - w * width * reaction * u

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import pde
-from pde import kernels
 from pde.averaging import MILD, averaged, averages, is_mild
 from pde.coarsening import _layout, line
+from pde.kernels import choice
 from unified.lines import LineRestriction
 
 SIDES = [
@@ -88,7 +88,7 @@ def test_kernels_set_up_what_torch_does(sides, monkeypatch):
         given = pde.Poisson(shape, bc=list(sides), a=1 + torch.rand(2, *cells, dtype=dtype), c=1.0, dtype=dtype)
         results = []
         for least in (0, 10**9):
-            monkeypatch.setattr(kernels, "LEAST", least)
+            monkeypatch.setattr(choice, "LEAST", least)
             A = given.operator()
             parts = [A, *(averaged(A, restrictions(given.axes, chosen, dtype)) for chosen in [(0, 1), (0,), (1,)])]
             numbers = [is_mild(A, given.axes), *A.bounds]

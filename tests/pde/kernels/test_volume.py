@@ -7,6 +7,7 @@ import torch
 import pde
 from pde.coarsening import Shift
 from pde.kernels import threads, volume
+from pde.kernels.launch import Kernels
 from pde.kernels.plan import plan
 from pde.kernels.volume import CORRECTED, GIVEN, ZERO
 from pde.setup import multigrid
@@ -41,7 +42,21 @@ SWEEPS = [  # start, steps, rows in a strip, slabs
 
 def problem_of(shape, sides, a, c, dtype=torch.float64):
     """The finest level and its grid, its plan, and random u, f and e."""
-    mg = multigrid(pde.Poisson(shape, bc=sides, a=a, c=c, dtype=dtype), coarsest=4, level="composed")
+    return parts_of(pde.Poisson(shape, bc=sides, a=a, c=c, dtype=dtype), a, c)
+
+
+def varying(shape, sides, a, c):
+    """The same with fields of a and c, one for each of two right-hand sides, whose axes are coupled as those of a."""
+    torch.manual_seed(0)
+    spacing = [0.1 / x**0.5 for x in a]
+    cells = pde.Poisson(shape, bc=sides).cells
+    field, reaction = 1 + torch.rand(2, *cells).double(), c + torch.rand(2, *shape).double()
+    return parts_of(pde.Poisson(shape, bc=sides, a=field, c=reaction, spacing=spacing), None, None)
+
+
+def parts_of(problem, a, c):
+    shape, dtype = problem.shape, problem.dtype
+    mg = multigrid(problem, coarsest=4, level="composed")
     level, grid = mg.levels[0], mg.grids[0]
     u, f = torch.randn(2, 2, 1, *shape, dtype=dtype)
     e = torch.randn(2, 1, *mg.grids[1].shape, dtype=dtype)
@@ -69,8 +84,7 @@ def swept(made, level, start, steps, width, slabs, u, f, e, in_place=True):
     e = e[:, 0].numpy().copy()
     coarse = np.full_like(e, np.nan)
     n, halo = u.shape[1], len(steps) + 2
-    axes = [(x.edges, x.widths, x.periodic, x.restriction, x.prolongation, x.first) for x in made.axes]
-    arguments = [*(part for axis in axes for part in axis), made.axes[2].irregular, f.dtype.type(made.reaction)]
+    arguments = Kernels(made)._volume()
     mode = "wrap" if made.axes[0].periodic else "clip"
     beside = [
         [u.take(range(low, low + halo), axis=1, mode=mode) for low in (r0 - halo, r1)]
@@ -101,15 +115,17 @@ def check(level, grid, made, start, n_steps, width, slabs, u, f, e, tolerance=1e
         assert_same(sums[:, 1], (x.double() ** 2).flatten(1).sum(1).numpy(), tolerance)
 
 
+@pytest.mark.parametrize("kind", [problem_of, varying])
 @pytest.mark.parametrize(("shape", "sides", "a", "c"), CASES)
-def test_sweep_is_the_composed_level(shape, sides, a, c):
-    level, grid, made, *arrays = problem_of(shape, sides, a, c)
+def test_sweep_is_the_composed_level(shape, sides, a, c, kind):
+    level, grid, made, *arrays = kind(shape, sides, a, c)
     for sweep in SWEEPS:
         check(level, grid, made, *sweep, *arrays)
 
 
-def test_source_is_kept_where_it_is_not_u():
-    level, grid, made, u, f, e = problem_of((12, 16, 10), [P, P, N], (1.0, 1.1, 0.9), 1.0)
+@pytest.mark.parametrize("kind", [problem_of, varying])
+def test_source_is_kept_where_it_is_not_u(kind):
+    level, grid, made, u, f, e = kind((12, 16, 10), [P, P, N], (1.0, 1.1, 0.9), 1.0)
     before = u.clone()
     for width in (4, 1000):
         check(level, grid, made, CORRECTED, 2, width, 2, u, f, e, in_place=False)
