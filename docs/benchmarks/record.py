@@ -11,7 +11,8 @@ from typing import Any
 
 from unified.environment import environment
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "docs" / "results"
 
 
 def _git(*args: str) -> str:
@@ -30,8 +31,10 @@ COMMIT = _commit()  # when the run starts: the sources may move on while it comp
 
 def write(name: str, results: dict[str, Any], folder: Path | None = None) -> Path:
     """Write NAME.json to docs/results, or to another folder: command, environment, results."""
-    script = Path(sys.argv[0])
-    command = shlex.join(["python", f"docs/benchmarks/{script.name}", *sys.argv[1:]])
+    script = Path(sys.argv[0]).resolve()
+    if script.is_relative_to(ROOT):
+        script = script.relative_to(ROOT)
+    command = shlex.join(["python", script.as_posix(), *sys.argv[1:]])
     path = (folder or RESULTS) / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"command": command, "commit": COMMIT, **environment(), **results}, indent=1) + "\n")

@@ -270,6 +270,7 @@ def page() -> str:
     read = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
     trained = [result for result in read.values() if "test_accuracy" in result]
     parts = ["# Measured results", "Made by `python docs/benchmarks/tables.py` from the JSON files in this folder."]
+    parts += ["What [the examples](../examples/README.md) measured stands with them."]
     parts += [rates(read["rates"])] if "rates" in read else []
     parts += [speed(read["speed"])] if "speed" in read else []
     parts += [defaults(read["defaults"])] if "defaults" in read else []
