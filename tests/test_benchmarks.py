@@ -38,6 +38,24 @@ def test_all_entrants_solve_the_same_problems(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def test_the_benchmark_of_fields_runs(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import fields
+    import tables
+
+    written = {}
+    monkeypatch.setattr(fields, "SHAPES", fields.QUICK)
+    monkeypatch.setattr(fields, "write", lambda name, result: written.update({name: result}))
+    fields.main(["--repeats", "1"])
+    for name, case in written["fields"]["results"].items():
+        entrants = case["entrants"]
+        assert all(row["result"] == "converged" for row in entrants.values())
+        assert [row["level"] for row in entrants.values()] == ["fused", "composed", "fused"], name
+    about = {"command": "", "commit": "", "torch": "", "processor": "", "threads": 1, "date": ""}
+    assert "## Fields of coefficients" in tables.fields({**written["fields"], **about})
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs triton")
 def test_the_benchmark_of_a_gpu_runs(tmp_path):
     """Under Triton's interpreter, where there is no GPU."""

@@ -248,6 +248,24 @@ def speed(result: dict[str, Any]) -> str:
     return "\n\n".join(["## Time to solution", source(result), note, *parts])
 
 
+def fields(result: dict[str, Any]) -> str:
+    head = ["", "set-up, s", "solve, s", "both x fused", "cycles or iterations"]
+    parts = []
+    for name, case in result["results"].items():
+        rows = []
+        for key, row in case["entrants"].items():
+            spread = f" ({row['ratio_min']:.2f} to {row['ratio_max']:.2f})" if "ratio_min" in row else ""
+            numbers = [f"{row['setup']:.3g}", f"{row['solve']:.3g}", f"{row['ratio']:.2f}{spread}", str(row["cycles"])]
+            rows.append([key, *numbers])
+        parts += [f"{name}, {' x '.join(map(str, case['shape']))}:", table(head, rows)]
+    note = (
+        f"`pde.solve` to {result['rtol']:.0e}: fields a that are mild (of contrast 10) or jump (1 or 10⁶ in each "
+        "cell), on fused levels, on composed ones, and with a = 1 in place of the field; medians of "
+        f"{result['repeats']}, in turns. Of a field that jumps the finest level alone is fused."
+    )
+    return "\n\n".join(["## Fields of coefficients", source(result), note, *parts])
+
+
 def defaults(result: dict[str, Any]) -> str:
     def text(row: dict[str, Any]) -> str:
         cycles = f"{row['ratio']:.2f} ({row['ratio_min']:.2f} to {row['ratio_max']:.2f}), {row['cycles']} cycles"
@@ -273,6 +291,7 @@ def page() -> str:
     parts += ["What [the examples](../examples/README.md) measured stands with them."]
     parts += [rates(read["rates"])] if "rates" in read else []
     parts += [speed(read["speed"])] if "speed" in read else []
+    parts += [fields(read["fields"])] if "fields" in read else []
     parts += [defaults(read["defaults"])] if "defaults" in read else []
     parts += [shapes(read["shapes"])] if "shapes" in read else []
     parts += [jumps(read["jumps"])] if "jumps" in read else []
