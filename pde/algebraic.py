@@ -24,6 +24,7 @@ from unified.roots import chebyshev_roots
 from unified.smoother import AbstractSmoother, Scaled, TensorMap, polynomial, residual
 
 from .coarse import inverse
+from .coefficients import extremes
 from .operators import Diffusion, numbers
 
 JUMP = 100.0  # between two neighbouring cells: up to that, grids need no more than 16 iterations of PCG
@@ -40,8 +41,8 @@ def jumps(a: object, ndim: int) -> bool:
     """
     if not isinstance(a, Tensor) or ndim == 1:
         return False
-    least, most = a.detach().aminmax()
-    if bool(most <= JUMP * least):
+    least, most = extremes(a)
+    if most <= JUMP * least:
         return False
     logs = a.detach().log()
     return any(bool((logs.diff(dim=axis).abs() > math.log(JUMP)).any()) for axis in range(-ndim, 0))

@@ -20,8 +20,8 @@ from unified.lines import Layout, LineRestriction
 
 from .axes import Axis
 from .boxes import full
+from .coefficients import extremes
 from .discretise import constant_edges
-from .kernels import quick
 from .operators import Diffusion, Direction
 
 MILD = 2.0  # ratio of neighbouring edges: up to that, averages serve
@@ -35,7 +35,7 @@ def is_mild(A: Diffusion, axes: Sequence[Axis]) -> bool:
     if any(direction not in usual for direction in A.directions):
         return False
     bound = MILD * (1 + 1e-6)  # rounding
-    if ndim > 1 and quick(*A.edges.values()):
+    if ndim > 1 and A.is_large:
         from .kernels import assembly
 
         return not assembly.is_steep(A, axes, bound)
@@ -57,12 +57,12 @@ def averages(a: Tensor, ndim: int) -> bool:
 
     Of more than `CONTRAST` from least to most the coarse levels are hard, which conjugate gradients bear better.
     """
-    a = a.detach()
-    least, most = a.aminmax()
-    if ndim == 1 or bool(most > CONTRAST * least):
+    least, most = extremes(a)
+    if ndim == 1 or most > CONTRAST * least:
         return False
-    if bool(most <= MILD * least):
+    if most <= MILD * least:
         return True
+    a = a.detach()
     bound = MILD * (1 + 1e-6)
     for i in range(-ndim, 0):
         one, other = a.narrow(i, 0, a.shape[i] - 1), a.narrow(i, 1, a.shape[i] - 1)
@@ -78,10 +78,10 @@ def averaged(A: Diffusion, lines: Mapping[int, LineRestriction]) -> Diffusion:
     along it is that of twice the spacing.
     """
     shape = [lines[i].layout.kept if i in lines else n for i, n in enumerate(A.shape)]
-    if A.ndim == 2 and quick(*A.edges.values()):
+    if A.ndim == 2 and A.is_large:
         from .kernels import assembly
 
-        return Diffusion(shape, assembly.averaged(A, lines), periodic=A.periodic)
+        return Diffusion(shape, assembly.averaged(A, lines), periodic=A.periodic, finer=A)
     edges: dict[Direction, Tensor] = {}
     for direction, e in A.edges.items():
         e = full(e, A.shape, direction)
@@ -90,7 +90,7 @@ def averaged(A: Diffusion, lines: Mapping[int, LineRestriction]) -> Diffusion:
         for i, R in lines.items():
             e = in_series(R.layout, e) / 2 if direction[i] else e
         edges[direction] = e
-    return Diffusion(shape, edges, periodic=A.periodic)
+    return Diffusion(shape, edges, periodic=A.periodic, finer=A)
 
 
 def in_series(layout: Layout, e: Tensor) -> Tensor:

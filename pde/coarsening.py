@@ -143,7 +143,7 @@ def coarsen(
             reaction = c * volumes(axes) if c else None
             if a is not None and order == 4 and all(axis.is_uniform for axis in axes):
                 edges, reaction = compact.edges(axes, a, c)
-        A = Diffusion([axis.n for axis in axes], edges, reaction, periodic=A.periodic).to(like)
+        A = Diffusion([axis.n for axis in axes], edges, reaction, periodic=A.periodic, finer=grid.A).to(like)
     transfers = (nn.Sequential(*parts) for parts in (restrictions, prolongations, interpolations, injections))
     return Coarsening(Grid(tuple(axes), A), *transfers, tuple(chosen))
 
@@ -212,7 +212,8 @@ def shifted(A: Diffusion, axis: int, by: int) -> Diffusion:
         edges[direction] = moved(e)
         if direction[axis] and e.ndim >= -dim and e.shape[dim] > 1:  # pairs 0 and n are one
             edges[direction] = torch.cat([edges[direction], edges[direction].narrow(dim, 0, 1)], dim)
-    return Diffusion(A.shape, edges, None if A.reaction is None else moved(A.reaction), periodic=A.periodic)
+    c = None if A.reaction is None else moved(A.reaction)
+    return Diffusion(A.shape, edges, c, periodic=A.periodic, finer=A)
 
 
 @functools.lru_cache(256)

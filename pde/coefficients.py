@@ -8,6 +8,7 @@ from typing import cast
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from unified.errors import ArgumentError
 
@@ -17,6 +18,7 @@ Coordinates = Callable[[], tuple[Tensor, ...]]
 Diffusivity = float | Sequence[float] | Tensor | Callable[..., Tensor]
 Reaction = float | Tensor | Callable[..., Tensor]
 Pointwise = Callable[[Tensor], Tensor]  # g, of each number by itself
+_EXTREMES: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # by tensor: how often it was written to, and its range
 RANGE = (1e-100, 1e100)  # of a: over h² it stays finite
 
 
@@ -62,8 +64,7 @@ def resolved(a: object, c: object, h: Sequence[float], dtype: torch.dtype, ancho
     info = torch.finfo(dtype)
     low, high = info.tiny**0.8, info.max**0.8  # room for sums, products with u, and their inverse
     if isinstance(a, Tensor):
-        least, most = (float(x) for x in torch.aminmax(a.detach()))
-        strengths = [x / step**2 for x in (least, most) for step in h]
+        strengths = [x / step**2 for x in extremes(a) for step in h]
     else:
         strengths = [x / step**2 for x, step in zip(cast(Sequence[float], a), h, strict=True)]
     if not low <= min(strengths) <= max(strengths) <= high:
@@ -133,9 +134,24 @@ def _field(
 
 
 def _least(name: str, field: Tensor, least: float, expected: str, do: str) -> None:
-    low, high = (float(x) for x in torch.aminmax(field.detach()))
+    low, high = extremes(field)
     if not low >= least or high > RANGE[1]:
         raise ArgumentError(name, got=f"values from {low:.3g} to {high:.3g}", expected=expected, do=do)
+
+
+def extremes(field: Tensor) -> tuple[float, float]:
+    """The least and the largest number, looked for once: of each tensor that lives, until it is written to."""
+    if field.is_inference():  # counts no writes
+        return _extremes(field)
+    known = _EXTREMES.get(field)
+    if known is None or known[0] != field._version:
+        _EXTREMES[field] = known = field._version, _extremes(field)
+    return known[1]
+
+
+def _extremes(field: Tensor) -> tuple[float, float]:
+    least, most = torch.aminmax(field.detach())
+    return float(least), float(most)
 
 
 def derivative(g: Pointwise, u: Tensor) -> Tensor:

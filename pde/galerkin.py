@@ -39,7 +39,7 @@ def product(A: Diffusion, P: Interpolation) -> Diffusion:
     c = A.reaction
     if c is not None:
         c = BoxRestriction(P)(full(c, A.shape, (0,) * A.ndim))
-    return Diffusion(P.coarse, edges, c, periodic=A.periodic)
+    return Diffusion(P.coarse, edges, c, periodic=A.periodic, finer=A)
 
 
 def _halves(layout: Layout, e: Tensor) -> tuple[Tensor, Tensor]:

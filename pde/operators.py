@@ -50,15 +50,22 @@ class Diffusion(nn.Module):
     edges: for each direction a tensor that broadcasts to (B, C, *pairs), where an axis of n points has n pairs for
     step 0 and n + 1 for step 1 or -1: pair k joins points k - 1 and k, where -1 and n are the zeros beyond (or the
     other end, whose pairs 0 and n are one). An edge to a Neumann side is zero. reaction: c, broadcasting to
-    (B, C, *grid); None is zero. periodic: for each axis.
+    (B, C, *grid); None is zero. periodic: for each axis. finer: the operator that this one is a coarse one of.
     """
 
     reaction: Tensor | None
 
     def __init__(
-        self, shape: Sequence[int], edges: Edges, reaction: Tensor | None = None, *, periodic: Sequence[bool]
+        self,
+        shape: Sequence[int],
+        edges: Edges,
+        reaction: Tensor | None = None,
+        *,
+        periodic: Sequence[bool],
+        finer: Diffusion | None = None,
     ) -> None:
         super().__init__()
+        self._of_large = finer is not None and finer.is_large
         self.shape, self.periodic, self.directions = tuple(shape), tuple(periodic), tuple(edges)
         for direction, e in edges.items():
             self.register_buffer(_name(direction), e, persistent=False)
@@ -71,6 +78,12 @@ class Diffusion(nn.Module):
     @property
     def edges(self) -> dict[Direction, Tensor]:
         return {direction: getattr(self, _name(direction)) for direction in self.directions}
+
+    @property
+    def is_large(self) -> bool:
+        """Whether kernels do what is done to its edges: where they are many, or were on a finer grid."""
+        parts = [*self.edges.values(), *(() if self.reaction is None else (self.reaction,))]
+        return quick(*parts, least=0 if self._of_large else None)
 
     def forward(self, u: Tensor) -> Tensor:
         return self.closed(self.extend(u), u)
@@ -176,9 +189,8 @@ class Diffusion(nn.Module):
     @functools.cached_property
     def survey(self) -> Survey | None:
         """What bounds tell, in one pass; None where a kernel does not find it, or found a negative edge."""
-        parts = [*self.edges.values(), *(() if self.reaction is None else (self.reaction,))]
         usual = {tuple(int(i == axis) for i in range(self.ndim)) for axis in range(self.ndim)}
-        if self.ndim == 1 or set(self.directions) != usual or not quick(*parts):
+        if self.ndim == 1 or set(self.directions) != usual or not self.is_large:
             return None
         from .kernels import assembly
 

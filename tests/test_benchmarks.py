@@ -82,6 +82,7 @@ def test_the_benchmarks_of_training_run(tmp_path, monkeypatch):
     written = []
     for script in (classifiers, vision_speed):
         monkeypatch.setattr(script, "write", lambda name, result: written.append((name, result)) or name)
+    monkeypatch.setattr(classifiers, "FIGURES", tmp_path)
     vision_speed.main(["--quick", "--device", "cpu"])
     monkeypatch.setitem(
         classifiers.SETS, "small", {"a": {"name": "mgnet-16", "steps": (1, 1)}, "b": {"name": "resnet-20"}}
@@ -89,4 +90,5 @@ def test_the_benchmarks_of_training_run(tmp_path, monkeypatch):
     classifiers.main([".", "small", "--data", "digits", "--images", "40", "--epochs", "1", "--device", "cpu"])
     assert [name for name, _ in written] == ["classifiers-small"] * 2  # nothing of --quick, one after each model
     assert [row["model"] for row in written[-1][1]["summary"]] == ["a", "b"]
+    assert (tmp_path / "classifiers-small.png").stat().st_size > 10_000
     assert all(0 <= run["test_accuracy"] <= 1 for run in written[-1][1]["runs"])

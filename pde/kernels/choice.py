@@ -44,10 +44,13 @@ def fused(problem: Poisson, grids: Sequence[Grid], levels: Sequence[Level], forc
     return list(levels) if reason is not None else out
 
 
-def quick(*tensors: torch.Tensor) -> bool:
-    """Whether tensors are plain arrays on the CPU, large enough for kernels of their own, and need no derivatives."""
+def quick(*tensors: torch.Tensor, least: int | None = None) -> bool:
+    """Whether tensors are plain arrays on the CPU that need no derivatives, and one is large enough for kernels.
+
+    least: numbers in it, `LEAST` by default.
+    """
     plain = all(is_array(x) and not has_graph(x) for x in tensors)
-    return plain and max(x.numel() for x in tensors) >= LEAST
+    return plain and max(x.numel() for x in tensors) >= (LEAST if least is None else least)
 
 
 def _reason(problem: Poisson) -> str | None:

@@ -10,6 +10,7 @@ import torch
 import pde
 from pde.averaging import MILD, averaged, averages, is_mild
 from pde.coarsening import _layout, line
+from pde.coefficients import extremes
 from pde.kernels import choice
 from unified.lines import LineRestriction
 
@@ -150,3 +151,18 @@ def test_gradients_pass_averages():
         solution = pde.solve(pde.Poisson((9, 9), a=a), f, rtol=1e-13, coarsening=coarsening)
         grads.append(torch.autograd.grad(solution.u.sum(), a)[0])
     torch.testing.assert_close(*grads, rtol=1e-10, atol=1e-12)
+
+
+def test_extremes_follow_what_is_written():
+    """They are looked for once, but of what a tensor holds now."""
+    a = torch.tensor([2.0, 1.0, 5.0])
+    assert extremes(a) == extremes(a) == (1.0, 5.0)
+    a[1] = 9.0
+    assert extremes(a) == (2.0, 9.0)
+    with torch.inference_mode():
+        b = torch.tensor([2.0, 1.0])
+        assert extremes(b) == (1.0, 2.0)
+        b[0] = 0.0
+        assert extremes(b) == (0.0, 1.0)
+    assert extremes(b) == (0.0, 1.0)
+    assert math.isnan(extremes(torch.tensor([1.0, math.nan]))[0])
