@@ -2,20 +2,25 @@
 
 python docs/benchmarks/classifiers.py ROOT small [--epochs 4] [--seeds 0 1 2] ...   (ROOT: with the binary files)
 
-Sets: small, half, blocks, large (`SETS`). The result, docs/results/classifiers-SET.json, is written after every model;
-the same command again goes on where it was interrupted. Name re-encoded images with --label. On a GPU: `large --recipe
-mgnet`, or `large --recipe fast --epochs 24 --cuda-graphs`; at toy size on a CPU: `large --images 256 --epochs 1`.
+Sets: small, half, blocks, large (`SETS`). The result, docs/results/classifiers-SET.json, and its figure are written
+after every model; the same command again goes on where it was interrupted. Name re-encoded images with --label. On a
+GPU: `large --recipe mgnet`, or `large --recipe fast --epochs 24 --cuda-graphs`; at toy size on a CPU: `large --images
+256 --epochs 1`.
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import torch
-from record import write
+from record import ROOT, write
 
 import vision
+from unified import files
+
+FIGURES = ROOT / "docs" / "figures"
 
 
 def _block(placement: str, *factors: str) -> dict[str, Any]:
@@ -82,6 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
         found = vision.compare(models, data, config, folder=f"runs/{name}", seeds=args.seeds)
         how = {"data": args.label or args.data, "images": len(data.train_images), "tested": len(data.test_labels)}
         written = {key: value for key, value in found.as_dict().items() if key != "environment"}  # write adds it
+        files.replace(FIGURES / f"{name}.png", Path("runs", name, "compare.png").read_bytes())
         write(name, {**written, **how, "recipe": args.recipe})
         print(found.table(), flush=True)
 

@@ -63,7 +63,7 @@ def measure(name: str, case: Case, repeats: int, peer: bool) -> dict[str, Any]:
         spread = {"ratio": statistics.median(against), "ratio_min": min(against), "ratio_max": max(against)}
         last = {part: each[-1][part] for part in ("cycles", "level", "method", "result")}
         out["entrants"][key] = {**median, **spread, **last}
-    if peer and missing(PEER) is None and name == "mild, 3-D":
+    if peer and missing(PEER) is None and name.startswith("mild"):
         run = ENTRANTS[PEER](case, RTOL)
         total, fused = run.setup + run.solve, out["entrants"]["fused"]["total"]
         found = {"setup": run.setup, "solve": run.solve, "total": total, "cycles": run.iterations}

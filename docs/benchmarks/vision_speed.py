@@ -3,8 +3,8 @@
 python docs/benchmarks/vision_speed.py [--models mgnet-64-li ...] [--batch 128] [--repeats 5] [--compile] [--quick]
 
 A step is forward, loss, backward and SGD. Entrants take turns, repeat by repeat: "plain", float32, contiguous, eager,
-no product left out (plain_network.py); "ours", by `vision.step` in the form that training runs, in float32 and
-bfloat16, channels-last; with --compile compiled, too; on a GPU also as a CUDA graph. share: of the rate of a product of
+no product left out (plain_network.py); "ours", by `vision.step` in the form that training runs, channels-last, in float32 and,
+where the hardware multiplies it, bfloat16; with --compile compiled, too; on a GPU also as a CUDA graph. share: of the rate of a product of
 two square matrices of the same precision in the same run, by the multiply-adds of the form that is trained, three times
 forward. transfers: forward and backward of depthwise transfers with two outputs a channel, grouped and as
 `vision.blocks` has it. epoch: images a second of `vision.fit` beside a plain eager loop with a CPU data loader that
@@ -29,6 +29,7 @@ from torch.utils.data import DataLoader, Dataset
 
 import vision
 from vision.blocks import depthwise
+from vision.device import resolve_precision
 from vision.graphs import GraphedStep
 from vision.network import fewest_products
 from vision.optimizer import make_optimizer
@@ -66,7 +67,7 @@ def entrants(name: str, batch: int, device: str, compiled: bool) -> tuple[nn.Mod
 
     steps["plain"] = by_hand
     last = x.contiguous(memory_format=torch.channels_last)
-    for precision, dtype in DTYPES.items():
+    for precision, dtype in native(device).items():
         for how in ("", *((", compiled",) if compiled else ()), *((", graph",) if device != "cpu" else ())):
             own = copy.deepcopy(model).to(memory_format=torch.channels_last)
             form = fewest_products(own)
@@ -92,15 +93,22 @@ def seconds(runs: dict[str, Callable[[], object]], repeats: int, device: str) ->
 
 def products(device: str, n: int) -> dict[str, Callable[[], object]]:
     """Of two square matrices, 2 n³ operations each."""
-    pairs = {name: torch.randn(2, n, n, device=device).to(dtype) for name, dtype in DTYPES.items()}
+    pairs = {name: torch.randn(2, n, n, device=device).to(dtype) for name, dtype in native(device).items()}
     return {f"matmul, {name}": lambda pair=pair: pair[0] @ pair[1] for name, pair in pairs.items()}
+
+
+def native(device: str) -> dict[str, torch.dtype]:
+    """The precisions that the hardware multiplies: bfloat16 is emulated elsewhere, and takes minutes."""
+    return {
+        name: dtype for name, dtype in DTYPES.items() if dtype == resolve_precision("auto", torch.device(device))
+    } | {"float32": torch.float32}
 
 
 def measure(name: str, args: argparse.Namespace) -> dict[str, Any]:
     form, steps = entrants(name, args.batch, args.device, args.compile)
     times = seconds(steps | products(args.device, args.matrix), args.repeats, args.device)
     work = 2 * 3 * vision.multiply_adds(form, IMAGE) * args.batch  # a step: forward, and twice as much backward
-    matmul = {p: 2 * args.matrix**3 / statistics.median(times.pop(f"matmul, {p}")) for p in DTYPES}
+    matmul = {p: 2 * args.matrix**3 / statistics.median(times.pop(f"matmul, {p}")) for p in native(args.device)}
     rows = {}
     for entrant, each in times.items():
         median = statistics.median(each)
