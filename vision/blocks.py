@@ -62,7 +62,7 @@ class Multiplied(nn.Module):
     """A depthwise 3x3 convolution whose output channels mc .. mc + m - 1 read input channel c; stride 2, padding 1.
 
     As m convolutions of one output a channel, side by side: those have kernels of their own on a CPU, which made the
-    two in one pass 1.4 to 2.2 times slower (docs/results/vision_speed.json). weight: (outputs, 1, 3, 3), as that of
+    two in one pass 1.3 to 2.3 times slower (docs/results/vision_speed.json). weight: (outputs, 1, 3, 3), as that of
     the one convolution.
     """
 

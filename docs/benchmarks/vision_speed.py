@@ -3,12 +3,12 @@
 python docs/benchmarks/vision_speed.py [--models mgnet-64-li ...] [--batch 128] [--repeats 5] [--compile] [--quick]
 
 A step is forward, loss, backward and SGD. Entrants take turns, repeat by repeat: "plain", float32, contiguous, eager,
-no product left out (plain_network.py); "ours", by `vision.step` in the form that training runs, channels-last, in float32 and,
-where the hardware multiplies it, bfloat16; with --compile compiled, too; on a GPU also as a CUDA graph. share: of the rate of a product of
-two square matrices of the same precision in the same run, by the multiply-adds of the form that is trained, three times
-forward. transfers: forward and backward of depthwise transfers with two outputs a channel, grouped and as
-`vision.blocks` has it. epoch: images a second of `vision.fit` beside a plain eager loop with a CPU data loader that
-crops and flips image by image; --loader-images of noise, the second epoch counts.
+no product left out (plain_network.py); "ours", by `vision.step` in the form that training runs, channels-last, in
+float32 and, where the hardware multiplies it, bfloat16; with --compile compiled, too; on a GPU also as a CUDA graph.
+share: of the rate of a product of two square matrices of the same precision in the same run, by the multiply-adds of
+the form that is trained, three times forward. transfers: forward and backward of depthwise transfers with two outputs a
+channel, grouped and as `vision.blocks` has it. epoch: images a second of `vision.fit` beside a plain eager loop with a
+CPU data loader that crops and flips image by image; --loader-images of noise, the second epoch counts.
 """
 
 from __future__ import annotations
