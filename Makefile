@@ -13,8 +13,8 @@ help: ## list the targets
 demo: $(STAMP) ## solve, edit photographs, train: a report in vcycle-demo/
 	$(BIN)/vcycle demo
 
-test: lint ## lint, types and all tests but the slow ones
-	$(BIN)/python -m pytest
+test: lint ## lint, types and all tests but the slow ones, on two cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 slow: $(STAMP) ## the slow tests
 	$(BIN)/python -m pytest -m slow
