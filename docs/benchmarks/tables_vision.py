@@ -36,20 +36,19 @@ def classifiers(results: list[dict[str, Any]]) -> str:
 
 def compared(result: dict[str, Any], which: str) -> str:
     """A set of models trained side by side by classifiers.py."""
-    head = ["model", "accuracy", "weights", "multiply-adds", "seconds", "seeds"]
+    head = ["model", "accuracy", "weights", "multiply-adds", "seeds"]
     rows = []
     for row in sorted(result["summary"], key=lambda row: -(row["accuracy"] or 0)):
         spread = "" if row["spread"] is None else f" ± {row['spread']:.2%}"
         accuracy = "diverged" if row["accuracy"] is None else f"{row['accuracy']:.2%}{spread}"
         work = f"{row['multiply_adds'] / 1e6:,.1f} M"
-        seconds = "" if row["seconds"] is None else f"{row['seconds']:,.0f}"
-        rows.append([row["model"], accuracy, f"{row['weights']:,}", work, seconds, str(row["finished"])])
+        rows.append([row["model"], accuracy, f"{row['weights']:,}", work, str(row["finished"])])
     config = result["config"]
     note = (
         f"One recipe ({result['recipe']}, {config['epochs']} epochs, {result['runs'][0]['precision']}), the same order "
         f"of the same {result['images']:,} training images of {result['data']}; accuracy of the last epoch on "
-        f"{result['tested']:,} test images, mean and standard deviation over seeds. Runs took turns on a machine with "
-        "other work: seconds say little; rates of a quiet one stand below."
+        f"{result['tested']:,} test images, mean and standard deviation over seeds. Their seconds are left out, for "
+        "other work ran beside them: rates on a quiet machine stand below."
     )
     return "\n\n".join([f"## Classifiers side by side: {NAMES[which]}", source(result), note, table(head, rows)])
 
