@@ -3,7 +3,7 @@
 python docs/benchmarks/classifiers.py ROOT small [--epochs 4] [--seeds 0 1 2] ...   (ROOT: with the binary files)
 
 Sets: small, half, blocks, large (`SETS`). The result, docs/results/classifiers-SET.json, and its figure are written
-after every model; the same command again goes on where it was interrupted. Name re-encoded images with --label. On a
+at the end, or when it is interrupted; the same command again goes on. Name re-encoded images with --label. On a
 GPU: `large --recipe mgnet`, or `large --recipe fast --epochs 24 --cuda-graphs`; at toy size on a CPU: `large --images
 256 --epochs 1`.
 """
@@ -11,10 +11,10 @@ GPU: `large --recipe mgnet`, or `large --recipe fast --epochs 24 --cuda-graphs`;
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from record import ROOT, write
 
 import vision
@@ -80,16 +80,17 @@ def main(arguments: list[str] | None = None) -> None:
     settings = {**vision.RECIPES[args.recipe], "device": args.device, "validation": 0.0}
     settings |= {} if args.epochs is None else {"epochs": args.epochs}
     config = vision.TrainConfig(**settings, compile=args.compile, cuda_graphs=args.cuda_graphs)
-    models, name = {}, f"classifiers-{args.set}"
-    torch.manual_seed(0)
-    for label, spec in SETS[args.set].items():  # one more each time: the result is whole after each
-        models[label] = spec  # compare knows the classes
-        found = vision.compare(models, data, config, folder=f"runs/{name}", seeds=args.seeds)
-        how = {"data": args.label or args.data, "images": len(data.train_images), "tested": len(data.test_labels)}
-        written = {key: value for key, value in found.as_dict().items() if key != "environment"}  # write adds it
-        files.replace(FIGURES / f"{name}.png", Path("runs", name, "compare.png").read_bytes())
-        write(name, {**written, **how, "recipe": args.recipe})
-        print(found.table(), flush=True)
+    name = f"classifiers-{args.set}"
+    folder = Path("runs", name)
+    try:
+        print(vision.compare(SETS[args.set], data, config, folder=folder, seeds=args.seeds).table())
+    finally:  # of an interrupted run, what there is: compare writes it after every model
+        if (folder / "compare.json").exists():
+            found = json.loads((folder / "compare.json").read_text(encoding="utf-8"))
+            del found["environment"]  # write adds it
+            how = {"data": args.label or args.data, "images": len(data.train_images), "tested": len(data.test_labels)}
+            files.replace(FIGURES / f"{name}.png", (folder / "compare.png").read_bytes())
+            write(name, {**found, **how, "recipe": args.recipe})
 
 
 if __name__ == "__main__":

@@ -99,9 +99,8 @@ def products(device: str, n: int) -> dict[str, Callable[[], object]]:
 
 def native(device: str) -> dict[str, torch.dtype]:
     """The precisions that the hardware multiplies: bfloat16 is emulated elsewhere, and takes minutes."""
-    return {
-        name: dtype for name, dtype in DTYPES.items() if dtype == resolve_precision("auto", torch.device(device))
-    } | {"float32": torch.float32}
+    best = resolve_precision("auto", torch.device(device))
+    return {name: dtype for name, dtype in DTYPES.items() if dtype in (torch.float32, best)}
 
 
 def measure(name: str, args: argparse.Namespace) -> dict[str, Any]:
