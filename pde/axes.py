@@ -89,17 +89,17 @@ class Axis:
         kept = (self.n + 1) // 2
         return kept // 3 if self.periodic and kept % 2 else 0
 
-    @property
+    @functools.cached_property
     def conductances(self) -> np.ndarray:
         """1 / gap, zero at a Neumann side: (n + 1,)."""
         return 1 / self.gaps
 
-    @property
+    @functools.cached_property
     def coupling(self) -> float:
         """Of a point to the next along the axis, 1/length²: the mean over control volumes, 1/unit² where uniform."""
-        first, *inner, last = self.conductances
+        first, last = self.conductances[[0, -1]]
         ends = first if self.periodic else (first + last) / 2  # an edge to a side has one point
-        return float((sum(inner) + ends) / (self.unit * self.widths.sum()))
+        return float((self.conductances[1:-1].sum() + ends) / (self.unit * self.widths.sum()))
 
     @functools.lru_cache(256)  # noqa: B019 (of so many axes, and no more)
     def coarsen(self) -> Axis | None:
@@ -118,6 +118,7 @@ class Axis:
             gaps = np.append(gaps, gaps[0])
         return Axis(self.sides, gaps, widths, 2 * self.unit)
 
+    @functools.lru_cache(256)  # noqa: B019 (as `coarsen`)
     def weights(self) -> tuple[np.ndarray, np.ndarray]:
         """Of the points between: the parts that the coarse point before and the one after have in it, linearly."""
         between = np.arange(1 - self.first, self.n, 2)

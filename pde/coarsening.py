@@ -110,7 +110,7 @@ def coarsen(
         axis = axes[i]
         layout = _layout(axis, i - ndim)
         if not galerkin:
-            left, right = (line(w, i, ndim).to(like) for w in axis.weights())
+            left, right = (w.to(like) for w in _shares(axis, i, ndim))
             lines[i] = LineRestriction(layout, left, right)
             restrictions.append(lines[i])
             prolongations.insert(0, LineProlongation(layout, left, right))
@@ -146,6 +146,13 @@ def coarsen(
         A = Diffusion([axis.n for axis in axes], edges, reaction, periodic=A.periodic, finer=grid.A).to(like)
     transfers = (nn.Sequential(*parts) for parts in (restrictions, prolongations, interpolations, injections))
     return Coarsening(Grid(tuple(axes), A), *transfers, tuple(chosen))
+
+
+@functools.lru_cache(256)
+def _shares(axis: Axis, i: int, ndim: int) -> tuple[Tensor, Tensor]:
+    """`Axis.weights` as tensors, along axis i."""
+    left, right = axis.weights()
+    return line(left, i, ndim), line(right, i, ndim)
 
 
 def _layout(axis: Axis, at: int) -> Layout:

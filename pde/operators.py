@@ -66,6 +66,7 @@ class Diffusion(nn.Module):
     ) -> None:
         super().__init__()
         self._of_large = finer is not None and finer.is_large
+        self._single: tuple[Sequence[Tensor | None], Tensor] | None = None  # a diagonal of one number, and its parts
         self.shape, self.periodic, self.directions = tuple(shape), tuple(periodic), tuple(edges)
         for direction, e in edges.items():
             self.register_buffer(_name(direction), e, persistent=False)
@@ -162,7 +163,13 @@ class Diffusion(nn.Module):
     @property
     def diagonal(self) -> Tensor:
         """A_ii: broadcasts to (B, C, *grid), an axis along which it is one number having size 1."""
-        return self._row_sums(self.edges, self.reaction)
+        parts = (*self.edges.values(), self.reaction)
+        if self._single is None or any(x is not y for x, y in zip(parts, self._single[0], strict=True)):
+            diagonal = self._row_sums(self.edges, self.reaction)
+            if diagonal.numel() > 1 or diagonal.requires_grad:
+                return diagonal
+            self._single = parts, diagonal
+        return self._single[1]
 
     @property
     def l1_diagonal(self) -> Tensor:

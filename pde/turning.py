@@ -6,6 +6,7 @@ operations in the same order. It pauses where the residual has just been compute
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -43,6 +44,20 @@ def head(program: Program) -> Program | None:
     return smoothing + down if down == (Op("down", 0),) and not nests else None
 
 
+@functools.lru_cache(64)
+def opened(n_levels: int) -> Program:
+    """Full multigrid that ends each level as `nested` does: with one more smoothing, which is in the pass before it.
+
+    >>> print(*opened(2))
+    down0 solve1 interpolate0 pre0 down0 solve1 up0 post0 pre0 down0 solve1 up0 post0 pre0
+    """
+    ops = list(fmg(n_levels, cycles=CYCLES))
+    for level in range(n_levels - 1):
+        after = ops.index(Op("interpolate", level - 1)) if level else len(ops)
+        ops.insert(after, Op("pre", level))
+    return tuple(ops)
+
+
 def nested(mg: PoissonMultigrid, f: Tensor) -> Iterator[Step]:
     """The iterates of `mg.program` after nested iteration: V-cycles on each coarser level, `CYCLES` or until solved.
 
@@ -53,7 +68,7 @@ def nested(mg: PoissonMultigrid, f: Tensor) -> Iterator[Step]:
     last = next((i for i, level in enumerate(levels) if i and level.rest is not None), len(levels) - 1)
     levels[0].release()
     downs = [Op("down", i) for i in range(last)]
-    inner = [Op(kind, i + last) for kind, i in fmg(len(levels) - last, cycles=CYCLES)]
+    inner = [Op(kind, i + last) for kind, i in opened(len(levels) - last)]
     states = execute((*downs, *inner), levels, State(None, f))
     sizes = [_residual(level) for level in levels[:last]]  # ‖f‖ of each level, as it was restricted
     below = states[last]

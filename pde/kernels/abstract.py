@@ -46,6 +46,10 @@ class AbstractFusedLevel(AbstractLevel, ABC):
     def extended(self, u: Tensor, coarse: Tensor) -> Tensor:
         """u and the interpolation of a coarse tensor, in another array: of coarse solutions, (B, 1, *coarse grid)."""
 
+    def difference(self, extrapolation: Extrapolation, u: Tensor, below: Tensor) -> Tensor:
+        """What the solution here and that of the next coarser level tell of the error, there: see `Extrapolation`."""
+        return extrapolation.difference(u, below)
+
     def pre(self, state: State) -> State:
         return self.run(["pre"], state, None, None)[0]
 
@@ -69,7 +73,6 @@ class AbstractFusedLevel(AbstractLevel, ABC):
         u, extrapolation = solution(below), self.composed.extrapolation
         if not isinstance(extrapolation, Extrapolation) or below.below is None:
             return u
-        difference = extrapolation.difference(u, below.below)
         if isinstance(coarse, AbstractFusedLevel):
-            return coarse.extended(u, difference)
-        return u + cast(Tensor, extrapolation.interpolation(difference))
+            return coarse.extended(u, coarse.difference(extrapolation, u, below.below))
+        return cast(Tensor, extrapolation(u, below.below))

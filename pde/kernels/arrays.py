@@ -15,6 +15,8 @@ import psutil
 import torch
 from torch import Tensor
 
+from .plain import is_array
+
 KEPT = 1 / 8  # of the machine's memory: at most so much is kept that nobody uses
 SMALL = 2**20  # bytes: what is smaller is not kept
 
@@ -34,6 +36,13 @@ def empty(shape: Sequence[int], dtype: np.dtype) -> Tensor:
             at = len(_blocks)
             _blocks.append(np.empty(size, np.uint8))  # of large pages, where the system has them for NumPy
         return torch.from_numpy(_blocks[at].view(dtype).reshape(shape))
+
+
+def copy(x: Tensor) -> Tensor:
+    """A copy without derivatives; of a plain array on the CPU in such memory."""
+    if not is_array(x):
+        return x.detach().clone()
+    return empty(x.shape, x.detach().numpy().dtype).copy_(x.detach())
 
 
 def release() -> int:

@@ -49,6 +49,13 @@ def survey(A: Diffusion) -> Survey:
     return Survey(*map(float, (*found[:, :2].min(0), *found[:, 2:].max(0))))
 
 
+def varies(a: Tensor, ndim: int, bound: float) -> bool:
+    """Whether neighbouring cells of a field (..., *cells) differ by more than a factor; two or three dimensions."""
+    shape = a.shape[-ndim:]
+    cells = np.ascontiguousarray(a.detach().reshape(-1, *[1] * (3 - ndim), *shape).numpy())
+    return bool(np.any(_run(stencils.varied, cells.shape[1] * cells.shape[2], (cells, cells.dtype.type(bound)), 1)))
+
+
 def is_steep(A: Diffusion, axes: Sequence[Axis], bound: float) -> bool:
     """Whether neighbouring edges differ by more than a factor, but for the grid's share."""
     edges = _fields(A).edges
@@ -103,8 +110,9 @@ def _tensor(x: np.ndarray, like: Tensor) -> Tensor:
 def _run(
     function: Callable[..., None], n: int, arguments: tuple[object, ...], results: int | None = None
 ) -> list[np.ndarray]:
-    """On rows 0 to n in as many parts as there are threads; the results of each."""
-    jobs = [(span, *arguments) for span in threads.cut(n, torch.get_num_threads())]
+    """On rows 0 to n by all threads; the results of each."""
+    points = max(getattr(x, "size", 0) for x in arguments)
+    jobs = [(span, *arguments) for span in threads.slabs(n, points)]
     kind = (function, *(getattr(x, "dtype", None) for x in arguments))
     if results is not None:
         return threads.collect(function, jobs, (results,), kind)

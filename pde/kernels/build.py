@@ -10,6 +10,7 @@ from torch import Tensor
 
 from unified.multigrid import AbstractLevel, Level
 
+from ..coarse import DirectSolve
 from ..coarsening import Grid
 from ..problems import Poisson
 from .plan import Plan, plan
@@ -19,11 +20,15 @@ NO_PLAN = "a smoother, a scheme or a single level, that no kernel computes"
 
 def on_cpu(problem: Poisson, grids: Sequence[Grid], levels: Sequence[Level]) -> tuple[list[AbstractLevel], str | None]:
     """The levels with those fused that can be, and why the finest could not if so."""
+    from . import tail
     from .level import FusedLevel
 
     plans = _plans(problem, grids[:-1], levels[:-1])
-    out = [FusedLevel(level, made, finest=i == 0) for i, (level, made) in enumerate(zip(levels, plans, strict=False))]
-    return [*out, *levels[len(out) :]], None if out else NO_PLAN
+    fused = [FusedLevel(level, made, finest=i == 0) for i, (level, made) in enumerate(zip(levels, plans, strict=False))]
+    out, solver = [*fused, *levels[len(fused) :]], levels[-1].solver
+    if isinstance(solver, DirectSolve) and (start := tail.first(out)) is not None:
+        out[start].rest = tail.Tail(out[start:], solver)
+    return out, None if fused else NO_PLAN
 
 
 def on_cuda(problem: Poisson, grids: Sequence[Grid], levels: Sequence[Level]) -> tuple[list[AbstractLevel], str | None]:

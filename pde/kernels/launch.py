@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import final
 
 import numpy as np
-import torch
 
-from . import field_norms, nested, norms, threads, volume, wavefront
+from . import arrays, field_norms, norms, threads, volume, wavefront
+from . import instructions as ins
 from .plan import Plan
-from .start import NESTED
+from .start import CORRECTED, GIVEN, NESTED
+from .tables import Tables, tables
 
-SINGLE = 2**15  # points that one thread does faster than two
-SWEEPS = {2: wavefront.sweep, 3: volume.sweep}
+RUNS = {2: wavefront.run, 3: volume.run}  # what runs instructions
 # points of a row, or of rows, in a strip: they stay in cache
 WIDTHS = {2: {"constant": 2**12, "varying": 2**10}, 3: {"constant": 2**14, "varying": 2**14}}
 
@@ -26,17 +26,13 @@ class Kernels:
         self.plan, self.dtype = plan, plan.pre.dtype
         self.shape = tuple(axis.n for axis in plan.axes)
         self.coarse_shape = tuple(axis.m for axis in plan.axes)
-        ndim = len(self.shape)
-        self._sweep = SWEEPS[ndim]
-        points = WIDTHS[ndim]["constant" if plan.fields is None else "varying"]
-        self._width = points if self.nests else max(16, points // self.shape[-1])
-        self._how: dict[int, tuple[object, ...]] = {}  # what a sweep takes of the plan, by halo
-        self._nothing = np.empty((0, *self.coarse_shape), self.dtype)
+        self._halo = len(plan.pre) + len(plan.post) + 2
+        self._known: tuple[int, Tables] | None = None
 
     @property
     def nests(self) -> bool:
         """Whether a sweep can start from the interpolated coarse solution; else that is a pass of its own."""
-        return len(self.shape) == 2
+        return nests(self.plan)
 
     def sweep(
         self,
@@ -54,23 +50,33 @@ class Kernels:
         (B, *coarse grid), as this level counts the points of periodic axes.
         """
         batch, rows, halo = len(f), self.shape[0], len(steps) + 2
-        parts = _parts(f)
-        by_batch = batch >= 2 * parts
-        pieces = [
-            (some, slab)
-            for some in (threads.cut(batch, parts) if by_batch else [(0, batch)])
-            for slab in ([(0, rows)] if by_batch else threads.cut(rows, parts))
-        ]
-        given, coarse = (self._nothing if z is None else z for z in (e, out))
-        if halo not in self._how:
-            self._how[halo] = self._plane(halo) if self.nests else self._volume()
+        self._halo = max(self._halo, halo)
+        slabs = threads.slabs(rows, f.size)
+        pieces = [((0, batch), slab) for slab in slabs]
+        if batch >= 2 * len(slabs):
+            pieces = [(some, (0, rows)) for some in threads.slabs(batch, f.size)]
+        nothing = x[:0]
+        flat = [z.reshape(-1) for z in (x, y, f, nothing if e is None else e, nothing if out is None else out)]
         jobs = []
         for some, slab in pieces:
-            above, below = (self._rows(x, at, halo) for at in (slab[0] - halo, slab[1]))
-            arrays = (x, y, f, above, below, given, coarse)
-            jobs.append((some, slab, self._width, start, steps, out is not None, *arrays, *self._how[halo]))
-        kind = self._sweep, self.dtype, self.plan.fields is None
-        return _total(threads.collect(self._sweep, jobs, (batch, 2), kind))
+            beside = x if start in (GIVEN, CORRECTED) else nothing  # u as it was: only these read it
+            above, below = (self._rows(beside, at, halo).reshape(-1) for at in (slab[0] - halo, slab[1]))
+            one = ins.line(ins.SWEEP, START=start, COUNT=len(steps), RESTRICT=out is not None, BATCH=some, SLAB=slab)
+            jobs.append(self._job([one], steps, *flat, above, below))
+        return _total(threads.collect(self._run, jobs, (batch, 2), self._kind))
+
+    @property
+    def _run(self) -> Callable[..., None]:
+        return RUNS[len(self.shape)]
+
+    @property
+    def _kind(self) -> object:
+        return self._run, self.dtype, self.plan.fields is None
+
+    def _job(self, lines: Sequence[Sequence[int]], values: np.ndarray, *memory: np.ndarray) -> tuple[object, ...]:
+        if self._known is None or self._known[0] < self._halo:
+            self._known = self._halo, tables([self.plan], [width(self.plan)], self._halo)
+        return np.array(lines, np.int64), *self._known[1], values, *memory
 
     def residual(self, u: np.ndarray, f: np.ndarray | None, out: np.ndarray | None = None) -> np.ndarray:
         """(B, 2): ‖f - A u‖² and ‖u‖², in float64 for any dtype; out <- A u. f or out may be missing."""
@@ -78,7 +84,7 @@ class Kernels:
         x, y, z = (u[:0] if t is None else t for t in (u, f, out))
         if fields is not None:
             around = tuple(axis.periodic for axis in self.plan.axes)
-            jobs = [(slab, x, y, z, around, *fields) for slab in threads.cut(self.shape[0], _parts(u))]
+            jobs = [(slab, x, y, z, around, *fields) for slab in threads.slabs(self.shape[0], u.size)]
             kind = field_norms.norms, u.dtype, len(around)
             return _total(threads.collect(field_norms.norms, jobs, shape, kind))
         grid = (1, *self.shape)[-3:]
@@ -86,7 +92,7 @@ class Kernels:
         alone = [np.zeros(2), np.ones(1), False] * (3 - len(self.shape))
         axes = [part for axis in self.plan.axes for part in (axis.edges64, axis.widths.astype(float), axis.periodic)]
         how = (*alone, *axes, self.plan.reaction)
-        jobs = [(slab, x, y, z, *how) for slab in threads.cut(grid[0] * grid[1], _parts(u))]
+        jobs = [(slab, x, y, z, *how) for slab in threads.slabs(grid[0] * grid[1], u.size)]
         return _total(threads.collect(norms.norms, jobs, shape, (norms.norms, u.dtype)))
 
     def interpolate(self, coarse: np.ndarray, out: np.ndarray) -> None:
@@ -94,43 +100,51 @@ class Kernels:
         if self.nests:
             self.sweep(NESTED, self.plan.pre[:0], out, out, out, coarse)
             return
-        *others, last = self.plan.axes
-        nodes = [part for axis in others for part in (axis.index, axis.weights)]
-        nodes += [last.first, *last.between]
-        slabs = threads.cut(out.shape[1] * out.shape[2], _parts(out))
-        jobs = [((0, len(out)), slab, coarse, out, *nodes) for slab in slabs]
-        threads.run(nested.interpolate, jobs, (nested.interpolate, self.dtype))
+        batch = 0, len(out)
+        slabs = threads.slabs(self.shape[0], out.size)
+        self._each([[ins.line(ins.INTERPOLATE, BATCH=batch, SLAB=slab)] for slab in slabs], out[:0], coarse, out)
 
-    def _plane(self, halo: int) -> tuple[object, ...]:
-        """What a sweep takes of the axes, and the coefficients: constant ones or fields."""
-        first, last = self.plan.axes
-        index, weights = last.between
-        axes = [
-            (axis.periodic, axis.restriction, axis.prolongation, axis.first, *nodes)
-            for axis, nodes in ((first, (first.index, first.weights)), (last, (index, np.ascontiguousarray(weights.T))))
-        ]
-        if self.plan.fields is None:
-            c = self.dtype.type(self.plan.reaction)
-            return *axes, (first.edges, first.widths, last.edges, last.widths, last.irregular, c), ()
-        fields = self.plan.fields.around(halo) if last.periodic else self.plan.fields
-        return *axes, (), (*fields.operator, halo if last.periodic else 0)
+    def difference(self, x: np.ndarray, below: np.ndarray, order: int, out: np.ndarray) -> None:
+        """out <- (x - below) / 2^order at the points that the coarser grid keeps: `Extrapolation.difference`."""
+        grids = self.shape, self.coarse_shape, kept(self.plan)
+        slabs = threads.slabs(self.coarse_shape[-2], out.size)
+        self._each([ins.differences(len(x), *grids, order, slab) for slab in slabs], x, below, out)
 
-    def _volume(self) -> tuple[object, ...]:
-        """`_plane` in three dimensions."""
-        plan = self.plan
-        axes = [(axis.periodic, axis.restriction, axis.prolongation, axis.first) for axis in plan.axes]
-        if plan.fields is not None:
-            return *axes, (), plan.fields.operator
-        each = (part for axis in plan.axes for part in (axis.edges, axis.widths))
-        return *axes, (*each, plan.axes[-1].irregular, self.dtype.type(plan.reaction)), ()
+    def _each(self, parts: Sequence[list[ins.Line]], source: np.ndarray, e: np.ndarray, u: np.ndarray) -> None:
+        """The instructions of each thread."""
+        nothing = u[:0].reshape(-1)
+        memory = (source.reshape(-1), u.reshape(-1), nothing, e.reshape(-1), *[nothing] * 3)
+        jobs = [self._job(lines, self.plan.pre[:0], *memory) for lines in parts]
+        threads.collect(self._run, jobs, (len(u), 2), self._kind)
 
     def _rows(self, x: np.ndarray, at: int, n: int) -> np.ndarray:
-        """n rows from `at` on, as they are before a sweep; beyond a side that is not periodic, any."""
-        return np.take(x, np.arange(at, at + n), axis=1, mode="wrap" if self.plan.axes[0].periodic else "clip")
+        """A copy of n rows from `at` on; none where all are beyond a side, whose rows are not read."""
+        rows, periodic = self.shape[0], self.plan.axes[0].periodic
+        if at >= 0 and at + n <= rows:
+            inside = x[:, at : at + n]
+            copy = arrays.empty(inside.shape, x.dtype).numpy()
+            np.copyto(copy, inside)
+            return copy
+        if not periodic and (at + n <= 0 or at >= rows):
+            return x[:0]
+        return np.take(x, np.arange(at, at + n), axis=1, mode="wrap" if periodic else "clip")
 
 
-def _parts(x: np.ndarray) -> int:
-    return 1 if x.size <= SINGLE else torch.get_num_threads()
+def nests(plan: Plan) -> bool:
+    """See `Kernels.nests`."""
+    return len(plan.axes) == 2
+
+
+def kept(plan: Plan) -> tuple[tuple[int, int], ...]:
+    """Of each axis the first point that the coarser grid keeps, and how many further on the next one is."""
+    return tuple((axis.first, 1 + axis.coarsened) for axis in plan.axes)
+
+
+def width(plan: Plan) -> int:
+    """Of the strips of a level: columns, or rows in three dimensions."""
+    ndim = len(plan.axes)
+    points = WIDTHS[ndim]["constant" if plan.fields is None else "varying"]
+    return points if ndim == 2 else max(16, points // plan.axes[-1].n)
 
 
 def _total(parts: Sequence[np.ndarray]) -> np.ndarray:

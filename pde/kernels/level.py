@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from unified.multigrid import AbstractLevel, Level, State, change, solution
 from unified.program import Kind
 
+from ..coarsening import Extrapolation
 from ..monitor import Norms
 from . import arrays
 from .abstract import AbstractFusedLevel
@@ -48,16 +49,11 @@ class FusedLevel(AbstractFusedLevel):
     def run(
         self, kinds: Sequence[Kind], state: State, below: State | None, coarse: AbstractLevel | None
     ) -> tuple[State, State | None]:
-        read = [state.u, state.f, *(below if below and kinds[0] in ("up", "interpolate") else ())]
-        fields = self.plan.fields
-        if (
-            not FUSED.issuperset(kinds)
-            or not (fields is None or fields.batch in (1, len(state.f)))
-            or not all(x is None or self._takes(x, self._dtype) for x in read)
-        ):
+        read = [*(below if below and kinds[0] in ("up", "interpolate") else ())]
+        if not FUSED.issuperset(kinds) or not self.takes(state, *read):
             return self.composed.run(kinds, state, below, coarse)
         for part in sweeps(kinds):
-            begins, steps, out = part[0], self._dampings(tuple(part)), None
+            begins, steps, out = part[0], self.dampings(tuple(part)), None
             if begins == "interpolate" and self.plan.boxes:
                 state, begins = self._interpolated(state, cast(State, below)), "pre"
             batch = len(state.f)
@@ -101,10 +97,23 @@ class FusedLevel(AbstractFusedLevel):
         self.kernels.interpolate(e, y)
         return best.add_(u)
 
+    def difference(self, extrapolation: Extrapolation, u: Tensor, below: Tensor) -> Tensor:
+        if self.plan.boxes or self.plan.shifts:
+            return extrapolation.difference(u, below)
+        out = self._buffer("difference", len(u), self.kernels.coarse_shape)
+        self.kernels.difference(_array(u), _array(below), extrapolation.order, _array(out))
+        return out
+
+    def takes(self, state: State, *others: Tensor | None) -> bool:
+        """Whether kernels take these."""
+        fields, read = self.plan.fields, [state.u, state.f, *others]
+        fits = fields is None or fields.batch in (1, len(state.f))
+        return fits and all(x is None or self._takes(x, self._dtype) for x in read)
+
     def _takes(self, x: Tensor, dtype: torch.dtype) -> bool:
         return is_array(x) and x.dtype == dtype and not has_graph(x)
 
-    def _dampings(self, kinds: tuple[Kind, ...]) -> np.ndarray:
+    def dampings(self, kinds: tuple[Kind, ...]) -> np.ndarray:
         """ω of all steps of a sweep."""
         if kinds not in self._steps:
             each = {"pre": self.plan.pre, "post": self.plan.post}

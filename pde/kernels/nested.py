@@ -1,45 +1,56 @@
-"""The start of a level in nested iteration: the coarse solution, interpolated to a higher order (see
-`pde.coarsening`)."""
+"""The start of a level of three dimensions in nested iteration: the coarse solution, interpolated to a higher order
+(see `pde.coarsening`), axis by axis."""
 
 from __future__ import annotations
 
 import numba
+import numpy as np
 
 from . import rows
+from .prolonged import line
 
 
-@numba.njit(**rows.SWEEP)
-def interpolate(batch, slab, coarse, fine, index0, weights0, index1, weights1, first2, index2, weights2):
+@numba.njit(**rows.ROW)
+def interpolate(batch, slab, grid, coarse_grid, coarse, fine, axis0, axis1, axis2):
     """fine <- the interpolation of coarse, for the planes of a slab.
 
-    coarse: (B, m0, m1, m2), fine: (B, n0, n1, n2); in two dimensions n0 = m0 = 1. index0, weights0: (n0, 6) and so for
-    axis 1, the coarse points that each point takes its value from: one (the others -1), or up to six. index2, weights2:
-    (between, 6), of the points between two of the last axis, all of which are kept where there are none.
+    coarse: (B, m0, m1, m2), fine: (B, n0, n1, n2), flat. axis0, axis1, axis2: see `tables.axis`; of axis 2 index and
+    weights of the points between alone, weights as (6, between).
     """
-    m0, m1, m2 = coarse.shape[1], coarse.shape[2], coarse.shape[3]
-    n0, n1, n2 = fine.shape[1], fine.shape[2], fine.shape[3]
-    x, y = coarse.reshape(-1), fine.reshape(-1)
-    line = coarse.reshape(-1)[:m2].copy()
-    between = len(index2)
+    (n0, n1, n2), (m0, m1, m2), x, y = grid, coarse_grid, coarse, fine
+    index0, weights0, index1, weights1 = axis0[4], axis0[5], axis1[4], axis1[5]
+    first2, index2, weights2, regular2 = axis2[3], axis2[4], axis2[5], axis2[6]
+    plane, row = np.empty(m1 * m2, x.dtype), np.empty(m2, x.dtype)
     for b in range(batch[0], batch[1]):
-        for at in range(slab[0], slab[1]):
-            i, j = at // n1, at % n1
-            rows.fill(line, 0, m2, line.dtype.type(0))
-            for p in range(6):
-                for q in range(6):
-                    k, m = index0[i, p], index1[j, q]
-                    if k >= 0 and m >= 0:
-                        rows.add_scaled(line, 0, x, ((b * m0 + k) * m1 + m) * m2, m2,
-                                        weights0[i, p] * weights1[j, q])  # fmt: skip
-            to = ((b * n0 + i) * n1 + j) * n2
-            if between == 0:
-                rows.copy(y, to, line, 0, m2)
-                continue
-            for k in range(m2):
-                y[to + 2 * k + first2] = line[k]
-            to += 1 - first2
-            for k in range(between):
-                total = line.dtype.type(0)
-                for q in range(6):
-                    total += weights2[k, q] * line[index2[k, q]]
-                y[to + 2 * k] = total
+        for i in range(slab[0], slab[1]):
+            for k in range(m1):
+                places, alone = _places(index0, i, b * m0, m1 * m2, k * m2)
+                _combine(plane, k * m2, x, places, alone, m2, weights0, i)
+            for j in range(n1):
+                places, alone = _places(index1, j, 0, m2, 0)
+                _combine(row, 0, plane, places, alone, m2, weights1, j)
+                line(y, ((b * n0 + i) * n1 + j) * n2, row, 0, m2, first2, index2, weights2, regular2)
+
+
+@numba.njit(**rows.LENT)
+def _places(index, i, first, pitch, at):
+    """Where the six lines begin that point i takes its value from, and whether it is one alone."""
+    alone = index[i, 1] < 0
+    for q in range(2, 6):
+        alone = alone and index[i, q] < 0
+    # a line that is missing has no share, and any place
+    k0, k1, k2 = max(index[i, 0], 0), max(index[i, 1], 0), max(index[i, 2], 0)
+    k3, k4, k5 = max(index[i, 3], 0), max(index[i, 4], 0), max(index[i, 5], 0)
+    return (
+        (first + k0) * pitch + at, (first + k1) * pitch + at, (first + k2) * pitch + at,
+        (first + k3) * pitch + at, (first + k4) * pitch + at, (first + k5) * pitch + at,
+    ), alone  # fmt: skip
+
+
+@numba.njit(**rows.LENT)
+def _combine(y, to, x, places, alone, n, weights, i):
+    """y[to:] <- the shares of lines of x in point i."""
+    if alone:
+        rows.scaled(y, to, x, places[0], n, weights[i, 0])
+    else:
+        rows.sum6(y, to, x, places, n, weights[i], 0)

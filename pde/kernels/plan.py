@@ -10,6 +10,7 @@ where a grid of any size is coarsened some points are irregular.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
@@ -17,14 +18,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unified.lines import Layout, LineInterpolation, LineRestriction
+from unified.lines import Layout, LineRestriction
 from unified.multigrid import Level
 from unified.smoother import AbstractSmoother
 
 from ..axes import Axis
-from ..coarsening import Grid, Shift
+from ..coarsening import Grid, Shift, lagrange
 from ..smoothers import OverDiagonal, roots_of, scale_of
 from .fields import Fields, fields
+
+
+class Between(NamedTuple):
+    """index: (k, 6), of coarse points, with any where there are fewer; weights: (6, k), zero there.
+
+    regular: from and to, those around the middle that have its weights, and coarse points that follow each other.
+    """
+
+    index: np.ndarray
+    weights: np.ndarray
+    regular: tuple[int, int]
 
 
 class AxisPlan(NamedTuple):
@@ -35,6 +47,7 @@ class AxisPlan(NamedTuple):
     point k in it. prolongation: (4, ceil(n / 2)), of a pair of points 2g and 2g + 1: the shares of coarse points g - 1
     and g in the first, of g and g + 1 in the second; zero where a point is missing. An axis that is not coarsened has
     (3, 0) and (4, 0). index, weights: (n, 6), of the interpolation of solutions; index is -1 where there are fewer.
+    between: the same of the points that are not kept, see `Between`.
     """
 
     edges: np.ndarray
@@ -47,6 +60,7 @@ class AxisPlan(NamedTuple):
     prolongation: np.ndarray
     index: np.ndarray
     weights: np.ndarray
+    between: Between
 
     @property
     def n(self) -> int:
@@ -60,12 +74,6 @@ class AxisPlan(NamedTuple):
     def m(self) -> int:
         """Points of the coarse axis."""
         return self.restriction.shape[1] if self.coarsened else self.n
-
-    @property
-    def between(self) -> tuple[np.ndarray, np.ndarray]:
-        """index and weights of the points that are not kept, (n - m, 6), with a zero for each -1."""
-        at = slice(1 - self.first, None, 2) if self.coarsened else slice(0)
-        return np.maximum(self.index[at], 0), self.weights[at]
 
 
 class Plan(NamedTuple):
@@ -102,12 +110,9 @@ def plan(grid: Grid, level: Level, a: Sequence[float] | None, c: float | None, d
         if varying is None:
             return None
     each = [1.0] * ndim if a is None else a
-    better = {part.layout.axis: part for part in level.interpolation or () if isinstance(part, LineInterpolation)}
     if boxes:
-        lines, shifts, better = {}, (), {}
-    axes = tuple(
-        axis_plan(axis, each[i], lines.get(i - ndim), better.get(i - ndim), dtype) for i, axis in enumerate(grid.axes)
-    )
+        lines, shifts = {}, ()
+    axes = tuple(axis_plan(axis, each[i], i - ndim in lines, dtype) for i, axis in enumerate(grid.axes))
     return Plan(axes, c or 0.0, pre, post, shifts, varying, boxes)
 
 
@@ -134,10 +139,9 @@ def dampings(smoother: AbstractSmoother | None, grid: Grid, dtype: np.dtype) -> 
     return (1 / roots.real).astype(dtype)
 
 
-def axis_plan(
-    axis: Axis, a: float, transfer: LineRestriction | None, interpolation: LineInterpolation | None, dtype: np.dtype
-) -> AxisPlan:
-    """transfer, interpolation: of that axis, None where it is not coarsened."""
+@functools.lru_cache(64)
+def axis_plan(axis: Axis, a: float, coarsened: bool, dtype: np.dtype) -> AxisPlan:
+    """Of an axis whose transfers are those of `pde.coarsening`: they follow from it alone. Not to be written to."""
     middle = axis.n // 2
     edges, widths = a / axis.unit * axis.conductances, axis.widths
     if axis.periodic and axis.n == 1:
@@ -146,27 +150,43 @@ def axis_plan(
     each = np.stack([edges[:-1], edges[1:], widths], axis=1)
     irregular = np.flatnonzero((abs(each - usual) > 1e-14 * abs(usual)).any(axis=1))
     first, R, P = 0, np.zeros((3, 0)), np.zeros((4, 0))
-    if transfer is not None:
-        first = transfer.layout.first
-        R, P = shares(transfer.layout, transfer.left, transfer.right)
-    index, weights = nodes(axis.n, first, interpolation)
+    if coarsened:
+        first = axis.first
+        R, P = shares(Layout(-1, axis.n, first, axis.periodic), *map(torch.from_numpy, axis.weights()))
+    index, weights = nodes(axis, coarsened, torch.from_numpy(np.zeros(0, dtype)).dtype)
     rounded = {"edges": edges, "widths": widths, "restriction": R, "prolongation": P, "weights": weights}
+    rounded = {name: x.astype(dtype) for name, x in rounded.items()}
+    points = slice(1 - first, None, 2) if coarsened else slice(0)
+    between = of_between(np.maximum(index[points], 0), np.ascontiguousarray(rounded["weights"][points].T), first)
     return AxisPlan(
-        edges64=edges, periodic=axis.periodic, irregular=irregular, first=first, index=index,
-        **{name: x.astype(dtype) for name, x in rounded.items()},
-    )  # fmt: skip
+        edges64=edges, periodic=axis.periodic, irregular=irregular, first=first, index=index, between=between, **rounded
+    )
 
 
-def nodes(n: int, first: int, interpolation: LineInterpolation | None) -> tuple[np.ndarray, np.ndarray]:
-    """index and weights of an `AxisPlan`; a point that is kept, as all are without an interpolation, is its own."""
-    index, weights = np.full((n, 6), -1), np.zeros((n, 6))
-    kept = slice(None) if interpolation is None else slice(first, None, 2)
+def nodes(axis: Axis, coarsened: bool, dtype: torch.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """index and weights of an `AxisPlan`; a point that is kept, as all are of an axis that stays, is its own."""
+    index, weights = np.full((axis.n, 6), -1), np.zeros((axis.n, 6))
+    kept = slice(axis.first, None, 2) if coarsened else slice(None)
     index[kept, 0], weights[kept, 0] = np.arange(len(index[kept])), 1
-    if interpolation is not None:
-        between, taken = slice(1 - first, None, 2), interpolation.index.shape[1]
-        index[between, :taken] = interpolation.index.cpu()
-        weights[between, :taken] = interpolation.weights.cpu()
+    if coarsened:
+        number, share = lagrange(axis, dtype)
+        between, taken = slice(1 - axis.first, None, 2), number.shape[1]
+        index[between, :taken], weights[between, :taken] = number, np.where(number < 0, 0, share)
     return index, weights
+
+
+def of_between(index: np.ndarray, weights: np.ndarray, first: int) -> Between:
+    """With what is regular. first: see `AxisPlan`; the kept point before a regular one is done with it."""
+    n = len(index)
+    if n == 0:
+        return Between(index, weights, (0, 0))
+    middle = n // 2
+    following = np.add.outer(np.arange(n) - middle, index[middle, 0] + np.arange(6))
+    alike = (abs(weights - weights[:, middle, None]) < 1e-14).all(axis=0) & (index == following).all(axis=1)
+    others = np.flatnonzero(~alike)
+    after = int(np.searchsorted(others, middle))  # of those, the first that follows the middle
+    begin = max(int(others[after - 1]) + 1 if after else 0, first)
+    return Between(index, weights, (begin, max(int(others[after]) if after < len(others) else n, begin)))
 
 
 def shares(layout: Layout, left: Tensor, right: Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -29,7 +29,7 @@ def hold(x, lines, which, nested, i, e, first_row, m0, m1, n1, axis0, axis1):
                 to = lines + p * n1
                 which[HELD + p] = k
                 if nested:
-                    _cubic(x, to, e, (first_row + k) * m1, m1, n1, axis1)
+                    line(x, to, e, (first_row + k) * m1, m1, axis1[3], axis1[4], axis1[5], axis1[6])
                 else:
                     _linear(x, to, e, (first_row + k) * m1, m1, n1, axis1)
             which[PLACES + q] = to
@@ -38,7 +38,7 @@ def hold(x, lines, which, nested, i, e, first_row, m0, m1, n1, axis0, axis1):
 @numba.njit(**rows.LENT)
 def _share(x, shares, which, nested, i, m0, axis0):
     """The coarse rows before and after row i, or those of a stencil of higher order, and their shares in it."""
-    periodic0, _, prolongation0, _, index0, weights0 = axis0
+    periodic0, prolongation0, index0, weights0 = axis0[0], axis0[2], axis0[4], axis0[5]
     for q in range(6):
         k, share = -1, x.dtype.type(0)
         if nested:
@@ -100,7 +100,9 @@ def combine(x, to, lines, which, low, high, n1):
     if alone:
         rows.scaled(x, to + begin, x, which[PLACES] + begin, n, x[shares])
     else:
-        rows.sum6(x, to + begin, x, which, PLACES, shares, begin, n)
+        places = (which[PLACES] + begin, which[PLACES + 1] + begin, which[PLACES + 2] + begin,
+                  which[PLACES + 3] + begin, which[PLACES + 4] + begin, which[PLACES + 5] + begin)  # fmt: skip
+        rows.sum6(x, to + begin, x, places, n, x, shares)
     for part in range(2):
         for j in range(low if part == 0 else n1, 0 if part == 0 else high):
             total = x.dtype.type(0)
@@ -130,21 +132,27 @@ def _linear(y, to, e, at, m1, n1, axis1):
 
 
 @numba.njit(**rows.LENT)
-def _cubic(y, to, e, at, m1, n1, axis1):
-    """A coarse row, interpolated along axis 1. weights1: (6, between)."""
-    _, _, _, first1, index1, weights1 = axis1
-    n = len(index1)
+def line(y, to, e, at, m, first, index, weights, regular):
+    """A line of m coarse points, interpolated: of the points between, index (between, 6) and weights (6, between).
+
+    regular: from and to, the points between whose nodes follow each other and whose weights are those of the middle.
+    """
+    n = len(index)
     if n == 0:
-        rows.copy(y, to, e, at, n1)
+        rows.copy(y, to, e, at, m)
         return
-    rows.spread(y, to + first1, e, at, m1)
-    # from here on, and up to there, those on both sides are nearest
-    begin, end = min(5, n), max(n - 5, 0)
-    if end > begin:
-        rows.between6(y, to + 1 - first1 + 2 * begin, e, at + index1[begin, 0], end - begin, weights1, begin)
+    begin, end = regular
+    k = begin - first  # the kept point before the first regular one
+    count, middle = max(end - begin, 0), n // 2
+    rows.spread(y, to + first, e, at, min(k, m))
+    rows.spread(y, to + first + 2 * (k + count), e, at + k + count, m - k - count)
+    if count > 0:
+        rows.pairs6(y, to + first + 2 * k, e, at + k, count, at + index[begin, 0], weights[0, middle],
+                    weights[1, middle], weights[2, middle], weights[3, middle], weights[4, middle],
+                    weights[5, middle])  # fmt: skip
     for g in range(n):
         if g < begin or g >= end:
             total = y.dtype.type(0)
             for q in range(6):
-                total += weights1[q, g] * e[at + index1[g, q]]
-            y[to + 1 - first1 + 2 * g] = total
+                total += weights[q, g] * e[at + index[g, q]]
+            y[to + 1 - first + 2 * g] = total

@@ -23,7 +23,7 @@ def complete(coarse, first_row, m0, m1, x, before, mid, after, spare, i, slab, c
     before, mid, after: where x holds column 0 of rows i - 2, i - 1 and i; spare: where it has room for a row.
     """
     r0, r1 = slab
-    _, restriction0, _, first0, _, _ = axis0
+    restriction0, first0 = axis0[1], axis0[3]
     k0, k1 = columns(c0, c1, m1, axis1)
     if restriction0.shape[1] == 0:
         if r0 <= i < r1:
@@ -40,7 +40,7 @@ def complete(coarse, first_row, m0, m1, x, before, mid, after, spare, i, slab, c
 @numba.njit(**rows.LENT)
 def _gather(y, to, x, at, k0, k1, axis1):
     """Coarse columns k0 to k1 of one row."""
-    _, restriction1, _, first1, _, _ = axis1
+    restriction1, first1 = axis1[1], axis1[3]
     if restriction1.shape[1] > 0:
         rows.gather(y, to, x, at + 2 * k0 + first1, k1 - k0, restriction1[0], restriction1[1],
                     restriction1[2], k0)  # fmt: skip

@@ -14,7 +14,7 @@ from numba import uintp as u
 # sums in any order and fused multiplications: what vector units do. NaN and infinity stay what they are.
 FAST = {"contract", "nsz", "reassoc"}
 SWEEP = {"nogil": True, "cache": True, "fastmath": FAST, "error_model": "numpy"}
-ROW = {**SWEEP, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # of what only other kernels call
+ROW = {**SWEEP, "cache": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # of what only other kernels call
 # and makes no array: it counts no references to those that it is lent, which would take as long as a short row
 LENT = {**ROW, "_nrt": False, "forceinline": False}
 INLINE = {**LENT, "forceinline": True}  # and is done for each row: to hand on so many arguments would, too
@@ -94,12 +94,12 @@ def corrected(y, to, x, at, e, near, far, n, a, b):
 
 
 @numba.njit(**LENT)
-def sum6(y, to, x, which, places, shares, offset, n):
-    """y = Σ x[shares + q] x[which[places + q] + offset:], of six."""
-    to, n = u(to), u(n)
-    p0, p1, p2 = u(which[places] + offset), u(which[places + 1] + offset), u(which[places + 2] + offset)
-    p3, p4, p5 = u(which[places + 3] + offset), u(which[places + 4] + offset), u(which[places + 5] + offset)
-    a, b, c, d, e, g = x[shares], x[shares + 1], x[shares + 2], x[shares + 3], x[shares + 4], x[shares + 5]
+def sum6(y, to, x, places, n, shares, first):
+    """y = Σ shares[first + q] x[places[q]:], of six; places: a tuple."""
+    to, n, q = u(to), u(n), u(first)
+    p0, p1, p2, p3, p4, p5 = u(places[0]), u(places[1]), u(places[2]), u(places[3]), u(places[4]), u(places[5])
+    a, b, c = shares[q], shares[q + u(1)], shares[q + u(2)]
+    d, e, g = shares[q + u(3)], shares[q + u(4)], shares[q + u(5)]
     for j in range(n):
         low = a * x[p0 + j] + b * x[p1 + j] + c * x[p2 + j]
         y[to + j] = low + (d * x[p3 + j] + e * x[p4 + j] + g * x[p5 + j])
@@ -121,13 +121,14 @@ def pairs(y, to, c, at, n, before, even, odd, after, pair):
 
 
 @numba.njit(**LENT)
-def between6(y, to, c, at, n, w, k):
-    """Every second y, from six neighbours in c each; w: (6, ...), from column k on."""
-    to, at, n, k = u(to), u(at), u(n), u(k)
-    for g in range(n):
-        i, h = at + g, k + g
-        low = w[0, h] * c[i] + w[1, h] * c[i + u(1)] + w[2, h] * c[i + u(2)]
-        y[to + g + g] = low + (w[3, h] * c[i + u(3)] + w[4, h] * c[i + u(4)] + w[5, h] * c[i + u(5)])
+def pairs6(y, to, c, at, n, nodes, a, b, d, e, f, g):
+    """A kept point and the one between it and the next, n times: c[at + k], and six from c[nodes + k] on."""
+    to, at, n, nodes = u(to), u(at), u(n), u(nodes)
+    for k in range(n):
+        i = nodes + k
+        low = a * c[i] + b * c[i + u(1)] + d * c[i + u(2)]
+        y[to + k + k] = c[at + k]
+        y[to + k + k + u(1)] = low + (e * c[i + u(3)] + f * c[i + u(4)] + g * c[i + u(5)])
 
 
 @numba.njit(**LENT)
@@ -136,6 +137,14 @@ def spread(y, to, x, at, n):
     to, at, n = u(to), u(at), u(n)
     for j in range(n):
         y[to + j + j] = x[at + j]
+
+
+@numba.njit(**LENT)
+def less(y, to, x, at, step, z, start, n, factor):
+    """y[j] = factor (x[step j] - z[j])."""
+    to, at, start, n = u(to), u(at), u(start), u(n)
+    for j in range(n):
+        y[to + j] = factor * (x[at + u(step) * j] - z[start + j])
 
 
 @numba.njit(**LENT)

@@ -16,7 +16,7 @@ from . import prolonged, rows
 ZERO, GIVEN, CORRECTED, NESTED, ADDED = 0, 1, 2, 3, 4
 
 
-@numba.njit(**rows.INLINE)
+@numba.njit(inline="always")
 def read(
     x, to, t, b, start, grid, slab, halo, strip, source, above, below, left, head, lines, which, e, axis0, axis1
 ):  # fmt: skip

@@ -58,6 +58,31 @@ def _sums(y, one, other, scale):
 
 
 @numba.njit(**rows.SWEEP)
+def varied(span, a, bound, out):
+    """out = how many neighbouring cells differ by more than `bound`. a: (B, planes, rows, cells); span: of all rows."""
+    planes, lines, n = a.shape[1], a.shape[2], a.shape[3]
+    count = 0
+    for b in range(len(a)):
+        for k in range(span[0], span[1]):
+            plane, line = k // lines, k % lines
+            x = a[b, plane, line]
+            count += _differ(x[: n - 1], x[1:], bound)
+            if line < lines - 1:
+                count += _differ(x, a[b, plane, line + 1], bound)
+            if plane < planes - 1:
+                count += _differ(x, a[b, plane + 1, line], bound)
+    out[0] = count
+
+
+@numba.njit(**rows.ROW)
+def _differ(x, y, bound):
+    count = 0
+    for j in range(len(x)):
+        count += int(x[j] > bound * y[j]) + int(y[j] > bound * x[j])
+    return count
+
+
+@numba.njit(**rows.SWEEP)
 def survey(span, edges0, edges1, reaction, out):
     """out = the least edge, the least diagonal, the largest sum of a row's absolute values, and that over its diagonal.
 

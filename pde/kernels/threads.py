@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
+SINGLE = 2**18  # points that one thread does faster than two: another takes a few tenths of a millisecond to wake
 PATIENCE = 1.5  # seconds after which a first call says that it compiles
 
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
@@ -26,6 +27,11 @@ def cut(n: int, parts: int) -> list[tuple[int, int]]:
     """
     ends = [n * k // parts for k in range(parts + 1)]
     return [(low, high) for low, high in itertools.pairwise(ends) if high > low]
+
+
+def slabs(n: int, points: int) -> list[tuple[int, int]]:
+    """0 to n, for the threads that so many points in all are worth."""
+    return cut(n, 1 if points <= SINGLE else torch.get_num_threads())
 
 
 def run(function: Callable[..., object], jobs: Sequence[tuple[object, ...]], kind: object) -> None:

@@ -14,130 +14,141 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from . import constant, rows, varying
+from . import constant, rows, tables, varying
+from . import instructions as ins
 from .restriction import complete
 from .start import ADDED, CORRECTED, ZERO, copy, read
+from .tables import AXIS, KEPT, POINTS, part, rest
 
 
-def sweep(
-    batch, slab, width, start, steps, restrict, source, u, f, above, below, correction, coarse, axis0, axis1,
-    constants, fields, sums,
+@numba.njit(**rows.SWEEP)
+def run(
+    instructions, layout, numbers, indices, fields, values, sources, solutions, data, corrections, residuals,
+    aboves, belows, sums,
 ):  # fmt: skip
-    """u <- S(the start), coarse <- R(f - A u), sums[b] += (‖f - A u‖², ‖u‖²) of the slab.
+    """Do what `pde.kernels.instructions` say, one after the other, on levels of two dimensions.
 
-    batch, slab: (from, to) of right-hand sides and rows. width: of a strip, even. steps: (S,), ω of each step.
-    restrict: whether the residual is computed. source, u, f: (B, n0, n1), source may be u; above, below:
-    (B, S + 2, n1) of source; correction (e, or the coarse solution), coarse: (B, m0, m1).
-    axis0, axis1: periodic, restriction, prolongation, first, index and weights of each, see `pde.kernels.plan`; of
-    axis 1 those of the points between alone, weights as (6, between).
-    constants: the operator of `constant`, or () and fields that of `varying`.
+    layout, numbers, indices, fields: `pde.kernels.tables`. values: ω of all steps, and the coarsest inverse. A sweep:
+    solutions <- S(the start), residuals <- R(data - A u), sums[b] += (‖f - A u‖², ‖u‖²) of its slab; sources may be
+    solutions, corrections are e or coarse solutions; all flat. aboves, belows: (B, S + 2, n1), what sources
+    have beside a slab, beyond the ends of a periodic axis too.
 
-    All memory is taken here, so that what is compiled counts no references.
+    It is one function, since what a compiled function calls is compiled with it once more; and it is compiled for
+    either kind of operator, as the length of the tuple `fields` is known before its parts are looked at.
     """
-    n1, halo, periodic1 = f.shape[2], steps.size + 2, axis1[0]
-    kept = (slab[1] - slab[0]) * halo
-    pitch = min(width, n1) + 2 * halo + 16
-    # x: rings of three rows for the start, each step and the residual, and a row to spare; rings of f where it is
-    # periodic and of 1/D of fields; then what `start` and `prolonged` keep
-    ring_f = (3 * halo + 1) * pitch
-    ring_d = ring_f + ((halo + 1) * pitch if periodic1 else 0)
-    left = ring_d + ((halo + 1) * pitch if fields else 0)
-    head = left + kept
-    lines = head + (kept if periodic1 else 0)
-    x = np.zeros(lines + (6 * n1 + 6 if start >= CORRECTED else 0), f.dtype)
-    which = np.empty(18, np.int64)
-    images = (min(width, n1) + 2 * halo) // n1 + 1  # of a column, in the rows of a strip
-    mended = np.empty(0 if fields else 2 * images * constants[4].size, np.int64)
-    arrays = [z.ravel() for z in (source, above, below, u, f, correction, coarse)]
-    _travel(
-        batch, slab, width, start, steps, restrict, (*f.shape[1:], *coarse.shape[1:]), *arrays, axis0, axis1,
-        constants, fields, x, (pitch, ring_f, ring_d, left, head, lines), which, mended, sums,
-    )  # fmt: skip
+    for q in range(len(instructions)):
+        one = instructions[q]
+        level = layout[one[ins.LEVEL]]
+        first, second = part(level, tables.HEAD + AXIS, AXIS), part(level, tables.HEAD + 2 * AXIS, AXIS)
+        if one[ins.KIND] != ins.SWEEP:
+            ins.simple(one, values, sources, corrections, solutions)
+            continue
 
+        n0, n1, m0, m1 = first[POINTS], second[POINTS], first[KEPT], second[KEPT]
+        grid, slab, r0, r1 = (n0, n1, m0, m1), (one[ins.SLAB], one[ins.SLAB + 1]), one[ins.SLAB], one[ins.SLAB + 1]
+        width, start, restrict = level[tables.WIDTH], one[ins.START], one[ins.RESTRICT] != 0
+        axis0, axis1 = tables.axis(first, numbers, indices), tables.axis(second, numbers, indices)
+        periodic0, periodic1 = axis0[0], axis1[0]
+        source, u, f = rest(sources, one[ins.SOURCE]), rest(solutions, one[ins.U]), rest(data, one[ins.F])
+        e, coarse = rest(corrections, one[ins.E]), rest(residuals, one[ins.COARSE])
+        steps = part(values, one[ins.VALUES], one[ins.COUNT])
+        n_steps = steps.size
+        last = n_steps + 1 if restrict else n_steps
+        halo = n_steps + 2
+        above, below = rest(aboves, one[ins.ABOVE]), rest(belows, one[ins.BELOW])
 
-@numba.njit(**rows.SWEEP, _nrt=False)
-def _travel(
-    batch, slab, width, start, steps, restrict, grid, source, above, below, u, f, e, coarse, axis0, axis1,
-    constants, fields, x, places, which, mended, sums,
-):  # fmt: skip
-    """`sweep`, compiled for each kind of operator: the length of a tuple is known before its parts are looked at."""
-    n0, n1, m0, m1 = grid
-    r0, r1 = slab
-    periodic0, periodic1 = axis0[0], axis1[0]
-    n_steps = steps.size
-    last = n_steps + 1 if restrict else n_steps
-    halo = n_steps + 2
-    pitch, ring_f, ring_d, left, head, lines = places
-    spare = 3 * halo * pitch
-    right_side = x if periodic1 else f
-    zero = x.dtype.type(0)
+        # x: rings of three rows for the start, each step and the residual, and a row to spare; rings of f where it is
+        # periodic and of 1/D of fields; then what `start` and `prolonged` keep
+        kept = (r1 - r0) * halo
+        pitch = min(width, n1) + 2 * halo + 16
+        spare = 3 * halo * pitch
+        ring_f = spare + pitch
+        ring_d = ring_f + ((halo + 1) * pitch if periodic1 else 0)
+        left = ring_d + ((halo + 1) * pitch if len(fields) > 0 else 0)
+        head = left + kept
+        lines = head + (kept if periodic1 else 0)
+        size = 6 * n1 + 6 if start >= CORRECTED else 0
+        x = np.empty(lines + size, f.dtype)
+        zero = x.dtype.type(0)
+        rows.fill(x, lines, size, zero)  # a line that is missing has a share of zero
+        which = np.empty(18, np.int64)
+        right_side = x if periodic1 else f
+        columns = part(indices, second[tables.IRREGULAR], second[tables.IRREGULARS])
+        images = (min(width, n1) + 2 * halo) // n1 + 1  # of a column, in the rows of a strip
+        mended = np.empty(2 * images * columns.size, np.int64)
+        if len(fields) == 0:
+            edges0, edges1 = tables.edges(first, numbers), tables.edges(second, numbers)
+            constants = (*edges0, *edges1, columns, numbers[level[tables.REACTION]])
+        else:
+            operator = (tables.field(level, fields, 0), tables.field(level, fields, 1), tables.field(level, fields, 2),
+                        level[tables.EACH] != 0, level[tables.EACH_REACTION] != 0, level[tables.PAD])  # fmt: skip
 
-    for b in range(batch[0], batch[1]):
-        residual2, solution2 = 0.0, 0.0
-        which[:] = -1
-        for c0 in range(0, n1, width):
-            c1 = min(c0 + width, n1)
-            low, high = _reach(c0, c1, halo, n1, periodic1)
-            origin = halo + 8 - c0  # of column 0 in a row of a ring
-            rows.fill(x, 0, left, zero)
-            count = 0
-            if len(fields) == 0:
-                count = constant.find(mended, constants[4], low, high, n1)
+        for b in range(one[ins.BATCH], one[ins.BATCH + 1]):
+            residual2, solution2 = 0.0, 0.0
+            which[:] = -1
+            for c0 in range(0, n1, width):
+                c1 = min(c0 + width, n1)
+                low, high = _reach(c0, c1, halo, n1, periodic1)
+                origin = halo + 8 - c0  # of column 0 in a row of a ring
+                rows.fill(x, 0, left, zero)
+                count = 0
+                if len(fields) == 0:
+                    count = constant.find(mended, columns, low, high, n1)
 
-            for t in range(r0 - halo if periodic0 else max(r0 - halo, 0), r1 + halo):
-                for s in range(last + 1):
-                    i, reach = t - s, halo - s
-                    if i < r0 - reach or (not periodic0 and (i < 0 or i > n0)):
-                        continue
-                    own, j = r0 <= i < r1, i % n0
-                    line = (b * n0 + j) * n1
-                    in_ring = i % (halo + 1) * pitch + origin
-                    row_f = ring_f + in_ring if periodic1 else line
-                    to = _place(s, i, pitch, origin)
-                    before, mid, after = _three(s - 1, i, pitch, origin)
-                    begin, end = _reach(c0, c1, reach, n1, periodic1)
-                    from_zero = s == 1 and start == ZERO
-                    if i == n0 and not periodic0:
-                        rows.fill(x, to - origin, pitch, zero)
-                    elif s == 0:
-                        if periodic1:
-                            copy(x, row_f, f, line, low, high, n1)
-                        if start != ZERO:
-                            read(x, to, t, b, start, grid, slab, halo, (c0, c1, low, high), source, above, below,
-                                 left, head, lines, which, e, axis0, axis1)  # fmt: skip
-                    elif s <= n_steps:
-                        if len(fields) == 0:
-                            constant.step(x, to, before, mid, after, right_side, row_f, begin, end, j,
-                                          steps[s - 1], from_zero, constants, mended, count)  # fmt: skip
+                for t in range(r0 - halo if periodic0 else max(r0 - halo, 0), r1 + halo):
+                    for s in range(last + 1):
+                        i, reach = t - s, halo - s
+                        if i < r0 - reach or (not periodic0 and (i < 0 or i > n0)):
+                            continue
+                        own, j = r0 <= i < r1, i % n0
+                        line = (b * n0 + j) * n1
+                        in_ring = i % (halo + 1) * pitch + origin
+                        row_f = ring_f + in_ring if periodic1 else line
+                        to = _place(s, i, pitch, origin)
+                        before, mid, after = _three(s - 1, i, pitch, origin)
+                        begin, end = _reach(c0, c1, reach, n1, periodic1)
+                        from_zero = s == 1 and start == ZERO
+                        if i == n0 and not periodic0:
+                            rows.fill(x, to - origin, pitch, zero)
+                        elif s == 0:
+                            if periodic1:
+                                copy(x, row_f, f, line, low, high, n1)
+                            if start != ZERO:
+                                read(x, to, t, b, start, grid, slab, halo, (c0, c1, low, high), source, above, below,
+                                     left, head, lines, which, e, axis0, axis1)  # fmt: skip
+                        elif s <= n_steps:
+                            if len(fields) == 0:
+                                constant.step(x, to, before, mid, after, right_side, row_f, begin, end, j,
+                                              steps[s - 1], from_zero, constants, mended, count)  # fmt: skip
+                            else:
+                                varying.step(x, to, before, mid, after, ring_d + in_ring, right_side, row_f, begin, end,
+                                             b, j, n0, n1, steps[s - 1], s == 1, from_zero, operator)  # fmt: skip
                         else:
-                            varying.step(x, to, before, mid, after, ring_d + in_ring, right_side, row_f, begin, end, b,
-                                         j, n0, n1, steps[s - 1], s == 1, from_zero, fields)  # fmt: skip
-                    else:
-                        if n_steps == 0 and start == ZERO:
-                            total = rows.copy_squared(x, to + begin, right_side, row_f + begin, end - begin)
-                        elif len(fields) == 0:
-                            total = constant.residual(x, to, before, mid, after, right_side, row_f, begin, end, j,
-                                                      constants, mended, count)  # fmt: skip
-                        else:
-                            total = varying.residual(x, to, before, mid, after, right_side, row_f, begin, end, b, j,
-                                                     n0, n1, fields)  # fmt: skip
-                        if own:
-                            # the sum on the way may hold what is mended since, and columns beside the strip: too much
-                            # to be taken away again
-                            whole = count == 0 and begin == c0 and end == c1
-                            residual2 += total if whole else rows.squares(x, to + c0, c1 - c0)
+                            if n_steps == 0 and start == ZERO:
+                                total = rows.copy_squared(x, to + begin, right_side, row_f + begin, end - begin)
+                            elif len(fields) == 0:
+                                total = constant.residual(x, to, before, mid, after, right_side, row_f, begin, end, j,
+                                                          constants, mended, count)  # fmt: skip
+                            else:
+                                total = varying.residual(x, to, before, mid, after, right_side, row_f, begin, end, b, j,
+                                                         n0, n1, operator)  # fmt: skip
+                            if own:
+                                # the sum on the way may hold what is mended since, and columns beside the strip: too
+                                # much to be taken away again
+                                whole = count == 0 and begin == c0 and end == c1
+                                residual2 += total if whole else rows.squares(x, to + c0, c1 - c0)
 
-                    if s == n_steps and own:
-                        if start == ADDED:
-                            rows.total(u, line + c0, source, line + c0, x, to + c0, c1 - c0)
-                        elif n_steps > 0 or start >= CORRECTED:
-                            solution2 += rows.copy_squared(u, line + c0, x, to + c0, c1 - c0)
-                    if s > n_steps:
-                        two, one, _ = _three(s, i - 1, pitch, origin)
-                        complete(coarse, b * m0, m0, m1, x, two, one, to, spare + origin, i, slab, c0, c1,
-                                 axis0, axis1)  # fmt: skip
-        sums[b, 0] += residual2
-        sums[b, 1] += solution2
+                        if s == n_steps and own:
+                            if start == ADDED:
+                                rows.total(u, line + c0, source, line + c0, x, to + c0, c1 - c0)
+                            elif n_steps > 0 or start >= CORRECTED:
+                                solution2 += rows.copy_squared(u, line + c0, x, to + c0, c1 - c0)
+                        if s > n_steps:
+                            two, one, _ = _three(s, i - 1, pitch, origin)
+                            complete(coarse, b * m0, m0, m1, x, two, one, to, spare + origin, i, slab, c0, c1,
+                                     axis0, axis1)  # fmt: skip
+            sums[b, 0] += residual2
+            sums[b, 1] += solution2
 
 
 @numba.njit(**rows.INLINE)

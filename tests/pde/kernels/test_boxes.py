@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import pde
-from pde.kernels import launch, threads
+from pde.kernels import threads
 from pde.kernels.level import FusedLevel
 from tests.pde.kernels.test_varying import D, N, P, halved
 from unified.program import cycle
@@ -29,7 +29,7 @@ def fused_levels(mg):
 @pytest.mark.parametrize("batch", [(), (2,)], ids=["one", "two"])
 def test_equals_composed(shape, bc, batch, monkeypatch):
     """The finest level; with averages before the products, those are fused too, each with its transfers."""
-    monkeypatch.setattr(launch, "SINGLE", 100)
+    monkeypatch.setattr(threads, "SINGLE", 100)
     monkeypatch.setattr(threads, "cut", halved)
     torch.manual_seed(0)
     cells = pde.Poisson(shape, bc=bc).cells

@@ -34,7 +34,7 @@ PROGRAMS = {2: ("V", "fmg", two), 3: (two,)}  # in 3-D more of them in test_leve
 @pytest.mark.parametrize("width", [12, 1024])
 def test_equals_composed(shape, bc, batch, width, monkeypatch):
     monkeypatch.setitem(launch.WIDTHS[len(shape)], "varying", width)
-    monkeypatch.setattr(launch, "SINGLE", 100)
+    monkeypatch.setattr(threads, "SINGLE", 100)
     monkeypatch.setattr(threads, "cut", halved)
     torch.manual_seed(0)
     cells = pde.Poisson(shape, bc=bc).cells

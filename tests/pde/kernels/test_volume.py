@@ -7,9 +7,10 @@ import torch
 import pde
 from pde.coarsening import Shift
 from pde.kernels import threads, volume
-from pde.kernels.launch import Kernels
+from pde.kernels.instructions import SWEEP, line
 from pde.kernels.plan import plan
-from pde.kernels.volume import CORRECTED, GIVEN, ZERO
+from pde.kernels.start import CORRECTED, GIVEN, ZERO
+from pde.kernels.tables import tables
 from pde.setup import multigrid
 from unified.multigrid import State
 from unified.smoother import residual
@@ -84,15 +85,20 @@ def swept(made, level, start, steps, width, slabs, u, f, e, in_place=True):
     e = e[:, 0].numpy().copy()
     coarse = np.full_like(e, np.nan)
     n, halo = u.shape[1], len(steps) + 2
-    arguments = Kernels(made)._volume()
+    made_tables = tables([made], [width])
+    flat = [np.ascontiguousarray(x).reshape(-1) for x in (u, target, f, e, coarse)]
+    assert np.shares_memory(flat[1], target)
+    assert np.shares_memory(flat[4], coarse)
     mode = "wrap" if made.axes[0].periodic else "clip"
-    beside = [
+    arounds = [
         [u.take(range(low, low + halo), axis=1, mode=mode) for low in (r0 - halo, r1)]
         for r0, r1 in threads.cut(n, slabs)
     ]
     sums = np.zeros((2, 2))
-    for slab, around in zip(threads.cut(n, slabs), beside, strict=True):
-        volume.sweep((0, 2), slab, width, start, steps, True, u, target, f, *around, e, coarse, *arguments, sums)
+    for slab, around in zip(threads.cut(n, slabs), arounds, strict=True):
+        one = line(SWEEP, START=start, COUNT=len(steps), RESTRICT=True, BATCH=(0, 2), SLAB=slab)
+        beside = (x.reshape(-1) for x in around)
+        volume.run(np.array([one]), *made_tables, steps, *flat, *beside, sums)
     restricted = torch.from_numpy(coarse)[:, None]
     for part in level.R:
         if isinstance(part, Shift):
