@@ -26,8 +26,9 @@ def on_cpu(problem: Poisson, grids: Sequence[Grid], levels: Sequence[Level]) -> 
     plans = _plans(problem, grids[:-1], levels[:-1])
     fused = [FusedLevel(level, made, finest=i == 0) for i, (level, made) in enumerate(zip(levels, plans, strict=False))]
     out, solver = [*fused, *levels[len(fused) :]], levels[-1].solver
-    if isinstance(solver, DirectSolve) and (start := tail.first(out)) is not None:
-        out[start].rest = tail.Tail(out[start:], solver)
+    if isinstance(solver, DirectSolve):
+        for i in tail.small(out):
+            out[i].rest = tail.Tail(out[i:], solver)
     return out, None if fused else NO_PLAN
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from torch import Tensor
@@ -13,44 +14,53 @@ from unified.program import Kind, Program
 
 from ..coarse import DirectSolve
 from ..coarsening import Extrapolation
-from . import arrays
+from . import arrays, threads
 from .launch import RUNS, kept, nests, width
 from .level import FusedLevel
 from .listing import DATA, KEPT, SOLUTION, Listing, Shape, listing
-from .tables import tables
+from .tables import Tables, tables
 
-LIMIT = 2**16  # points of a level that are so few
+LIMIT = 2**16  # points of a grid that are so few
 
 
 class Tail:
     """A `rest` (see `unified.multigrid`) by one thread; states are views of an array that it uses again.
 
-    levels: fused ones and the coarsest, solved by `solver`. What kernels do not take runs level by level, and so does a
-    level that is entered with a u.
+    levels: fused ones and the coarsest, solved by `solver`. What kernels do not take runs on this level by itself, and
+    so do a level that is entered with a u, and right-hand sides that are worth more threads: the next level's tail may
+    take what is left of those.
     """
 
     def __init__(self, levels: Sequence[AbstractLevel], solver: DirectSolve) -> None:
         self.levels = levels
-        fused = [level for level in levels if isinstance(level, FusedLevel)]
-        plans = [level.plan for level in fused]
-        self.grids = [*(level.kernels.shape for level in fused), fused[-1].kernels.coarse_shape]
-        self.fused, self.inverse = fused, solver.inverse.detach().numpy()
-        self.tables = tables(plans, [width(plan) for plan in plans])
-        self.shape = Shape(
-            grids=tuple(self.grids),
-            kept=tuple(kept(plan) for plan in plans),
-            wraps=tuple(plan.axes[0].periodic for plan in plans),
-            steps=tuple((len(plan.pre), len(plan.post)) for plan in plans),
-            extrapolates=tuple(isinstance(level.composed.extrapolation, Extrapolation) for level in fused),
-            inverses=len(self.inverse),
-            nests=nests(plans[0]),
-        )
+        self.fused = [level for level in levels if isinstance(level, FusedLevel)]
+        self.plans = [level.plan for level in self.fused]
+        self.grids = [*(level.kernels.shape for level in self.fused), self.fused[-1].kernels.coarse_shape]
+        self.inverse = solver.inverse.detach().numpy()
         self._memory: Tensor | None = None
         self._values: dict[tuple[tuple[int, tuple[Kind, ...]], ...], np.ndarray] = {}
 
+    @cached_property
+    def tables(self) -> Tables:
+        return tables(self.plans, [width(plan) for plan in self.plans])
+
+    @cached_property
+    def shape(self) -> Shape:
+        return Shape(
+            grids=tuple(self.grids),
+            kept=tuple(kept(plan) for plan in self.plans),
+            wraps=tuple(plan.axes[0].periodic for plan in self.plans),
+            steps=tuple((len(plan.pre), len(plan.post)) for plan in self.plans),
+            extrapolates=tuple(isinstance(level.composed.extrapolation, Extrapolation) for level in self.fused),
+            inverses=len(self.inverse),
+            nests=nests(self.plans[0]),
+        )
+
     def __call__(self, program: Program, state: State) -> list[State]:
         batch = len(state.f)
-        found = listing(program, self.shape, batch) if state.u is None and self.fused[0].takes(state) else None
+        few = state.f.numel() <= max(threads.SINGLE, math.prod(self.grids[0]))
+        takes = few and state.u is None and self.fused[0].takes(state)
+        found = listing(program, self.shape, batch) if takes else None
         if found is None:
             return execute(program, self.levels, state)
         size = self.shape.total(batch)
@@ -80,16 +90,16 @@ class Tail:
         return self._values[found.values]
 
 
-def first(levels: Sequence[AbstractLevel]) -> int | None:
-    """The first of the levels that a tail can begin with; None where there is none.
+def small(levels: Sequence[AbstractLevel]) -> list[int]:
+    """Those of all levels, but the coarsest, that a tail can begin with.
 
-    levels: all of them. Levels whose transfers are no product over axes have none, nor those that count a periodic
+    Levels whose transfers are no product over axes have none, nor those that count a periodic
     coarse axis from elsewhere.
     """
-    small = None
+    found = []
     for i, level in reversed(list(enumerate(levels[:-1]))):
         if not isinstance(level, FusedLevel) or level.plan.boxes or level.plan.shifts:
             break
         if math.prod(level.kernels.shape) <= LIMIT and i > 0:
-            small = i
-    return small
+            found.append(i)
+    return found

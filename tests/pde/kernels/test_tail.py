@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import pde
-from pde.kernels import tail
+from pde.kernels import tail, threads, wavefront
 from pde.kernels.level import FusedLevel
 from pde.turning import opened
 from unified.multigrid import State, execute
@@ -26,7 +26,7 @@ GRIDS = [
 def tail_of(problem, **options):
     """The tail, the grid that it begins on, and the levels that it is made of, composed."""
     mg = pde.multigrid(problem, level="fused", **options)
-    assert [i for i, level in enumerate(mg.levels) if level.rest is not None] == [1]
+    assert [i for i, level in enumerate(mg.levels) if level.rest is not None] == list(range(1, len(mg.levels) - 1))
     composed = [level.composed if isinstance(level, FusedLevel) else level for level in mg.levels]
     return mg.levels[1].rest, mg.grids[1].shape, composed[1:]
 
@@ -105,6 +105,20 @@ def test_it_begins_where_levels_are_small(monkeypatch):
     assert all(level.rest is None for level in jumps.levels)
     assert [grid.shape[0] for grid in shifted.grids][:2] == [66, 33]
     assert shifted.levels[1].rest is None
+
+
+def test_many_right_hand_sides_take_threads_until_they_are_few(monkeypatch):
+    torch.manual_seed(0)
+    calls = []
+    monkeypatch.setattr(tail, "RUNS", {2: lambda *args: (calls.append(len(args[-1])), wavefront.run(*args))})
+    monkeypatch.setattr(threads, "SINGLE", 5000)  # 31² of three, but not of ten
+    rest, grid, levels = tail_of(pde.Poisson((63, 63)))
+    assert grid == (31, 31)
+    for batch, listed in ((3, 31), (10, 15)):
+        calls.clear()
+        check(rest, levels, cycle("V", len(levels)), torch.randn(batch, 1, *grid, dtype=torch.float64))
+        assert calls == [batch]
+        assert rest.levels[0 if listed == 31 else 1].rest._memory is not None
 
 
 @pytest.mark.parametrize("fields", [False, True])
