@@ -14,7 +14,7 @@ from numba import uintp as u
 # sums in any order and fused multiplications: what vector units do. NaN and infinity stay what they are.
 FAST = {"contract", "nsz", "reassoc"}
 SWEEP = {"nogil": True, "cache": True, "fastmath": FAST, "error_model": "numpy"}
-ROW = {**SWEEP, "cache": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # of what only other kernels call
+ROW = {**SWEEP, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # of what only other kernels call
 # and makes no array: it counts no references to those that it is lent, which would take as long as a short row
 LENT = {**ROW, "_nrt": False, "forceinline": False}
 INLINE = {**LENT, "forceinline": True}  # and is done for each row: to hand on so many arguments would, too

@@ -35,12 +35,14 @@ def edges_of_cells(span, a, first0, first1, periodic0, periodic1, scale0, scale1
 @numba.njit(**rows.ROW)
 def _cells(y, a, b, k, first1, periodic0, periodic1, cells0, cells1):
     """A row of cells, with those beyond."""
-    y[:] = 0
+    for j in range(len(y)):  # loops: an array that is set to another takes seconds to compile
+        y[j] = 0
     if periodic0:
         k = k % cells0
     if 0 <= k < cells0:
         row = a[b, k]
-        y[first1 : first1 + cells1] = row
+        for j in range(cells1):
+            y[first1 + j] = row[j]
         if periodic1:
             y[0] = row[cells1 - 1]
 
@@ -107,7 +109,7 @@ def survey(span, edges0, edges1, reaction, out):
                 low, low_diagonal, high = _extremes(north, south, west)
                 least, least_diagonal, most = min(least, low), min(least_diagonal, low_diagonal), max(most, 2 * high)
                 ratio = 2.0
-    out[:] = least, least_diagonal, most, ratio
+    out[0], out[1], out[2], out[3] = least, least_diagonal, most, ratio
 
 
 @numba.njit(**rows.ROW)
@@ -208,7 +210,7 @@ def average(span, edges0, edges1, first0, restriction0, around0, first1, restric
                           restriction0[2, k])  # fmt: skip
             y = coarse1[b, k]
             if restriction1.shape[1] == 0:
-                y[:] = pairs[1 : n1 + 2]
+                rows.copy(y, 0, pairs, 1, n1 + 1)
                 continue
             pairs[0] = pairs[n1]
             begin = 0 if first1 == 1 or around1 else 1
@@ -238,7 +240,7 @@ def _series_of_pairs(y, x, half):
 def _restricted(y, row, x, m1, first1, restriction1, around1):
     """y = R x along axis 1."""
     if restriction1.shape[1] == 0:
-        y[:] = x
+        rows.copy(y, 0, x, 0, len(x))
         return
     n1 = len(x)
     row[2 : n1 + 2] = x

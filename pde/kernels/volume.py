@@ -118,7 +118,7 @@ def run(
                 c1 = c0 + width if strip < strips - 1 else finish
                 height = c1 - c0 + 2
                 for t in range(first, end):
-                    held[:] = -1
+                    held[0] = held[1] = -1
                     if strip > 0:
                         for s in range(last + 1):
                             for k in range(2):

@@ -23,7 +23,7 @@ def survey(span, edges0, edges1, edges2, reaction, out):
                 c = reaction[field_c, i, j] if reaction.size > 0 else none
                 _look(least, least_diagonal, most, ratio, edges0[field, i, j], edges0[field, i + 1, j],
                       edges1[field, i, j], edges1[field, i, j + 1], edges2[field, i, j], c)  # fmt: skip
-    out[:] = least.min(), least_diagonal.min(), most.max(), ratio.max()
+    out[0], out[1], out[2], out[3] = least.min(), least_diagonal.min(), most.max(), ratio.max()
 
 
 @numba.njit(**rows.ROW)

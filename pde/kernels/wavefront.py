@@ -85,7 +85,8 @@ def run(
 
         for b in range(one[ins.BATCH], one[ins.BATCH + 1]):
             residual2, solution2 = 0.0, 0.0
-            which[:] = -1
+            for k in range(which.size):
+                which[k] = -1
             for c0 in range(0, n1, width):
                 c1 = min(c0 + width, n1)
                 low, high = _reach(c0, c1, halo, n1, periodic1)
