@@ -72,7 +72,7 @@ class _announced:  # noqa: N801
     """Says on stderr that kernels are compiled, if it takes long: not where they come from the disk."""
 
     def __enter__(self) -> None:
-        text = "vcycle: compiling the fused levels (about 10 s, once: they are kept on disk)"
+        text = "vcycle: compiling the fused levels (about 20 s, once: they are kept on disk)"
         self.timer = threading.Timer(PATIENCE, lambda: print(text, file=sys.stderr, flush=True))
         self.timer.daemon = True
         self.timer.start()
