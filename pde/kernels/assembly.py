@@ -110,7 +110,7 @@ def _tensor(x: np.ndarray, like: Tensor) -> Tensor:
 def _run(
     function: Callable[..., None], n: int, arguments: tuple[object, ...], results: int | None = None
 ) -> list[np.ndarray]:
-    """On rows 0 to n by all threads; the results of each."""
+    """On rows 0 to n, by the threads that they are worth; the results of each."""
     points = max(getattr(x, "size", 0) for x in arguments)
     jobs = [(span, *arguments) for span in threads.slabs(n, points)]
     kind = (function, *(getattr(x, "dtype", None) for x in arguments))

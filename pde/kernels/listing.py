@@ -135,9 +135,13 @@ class _Writer:
         places = start, start + self.batch * halo * row
         for place, first in zip(places, (n - halo, 0), strict=True):
             for b in range(self.batch):
-                for k in range(halo):
-                    source, out = u + (b * n + (first + k) % n) * row, place + (b * halo + k) * row
-                    self.line(ins.COPY, i, COUNT=row, SOURCE=source, U=out)
+                done = 0
+                while done < halo:  # rows that follow each other, to the end of the grid
+                    at = (first + done) % n
+                    some = min(halo - done, n - at)
+                    source, out = u + (b * n + at) * row, place + (b * halo + done) * row
+                    self.line(ins.COPY, i, COUNT=some * row, SOURCE=source, U=out)
+                    done += some
         return dict(zip(("ABOVE", "BELOW"), places, strict=True))
 
     def best(self, i: int) -> int:
