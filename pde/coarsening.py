@@ -83,11 +83,12 @@ def coarsen(
     order: int = 2,
     full: bool = False,
     averages: bool = False,
+    mild: bool = False,
 ) -> Coarsening | None:
     """The next grid; None for a single point. a (of each axis), c: where they are constant, None for a field.
 
     order: of the discretisation, wherever the coarse grid is uniform; irregular ones have order 2. averages: whether
-    the operator of a mild field may be averaged.
+    the operator of a mild field may be averaged. mild: whether it is known to be.
     """
     ndim = len(grid.axes)
     A, axes = grid.A, list(grid.axes)
@@ -98,7 +99,7 @@ def coarsen(
     interpolations: list[nn.Module] = []
     injections: list[nn.Module] = []
     chosen = coarsened_axes(axes, a or (1.0,) * ndim, full)
-    averages = averages and a is None and is_mild(A, axes)
+    averages = averages and a is None and (mild or is_mild(A, axes))
     galerkin = a is None and not averages
     lines: dict[int, LineRestriction] = {}
     if galerkin and chosen:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from numbers import Real
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -13,12 +13,14 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from unified.errors import ArgumentError
 
 from . import checks
+from .kernels import arrays
 
+Answer = TypeVar("Answer")
 Coordinates = Callable[[], tuple[Tensor, ...]]
 Diffusivity = float | Sequence[float] | Tensor | Callable[..., Tensor]
 Reaction = float | Tensor | Callable[..., Tensor]
 Pointwise = Callable[[Tensor], Tensor]  # g, of each number by itself
-_EXTREMES: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # by tensor: how often it was written to, and its range
+_KNOWN: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # by tensor: how often it was written to, and answers
 RANGE = (1e-100, 1e100)  # of a: over h² it stays finite
 
 
@@ -139,14 +141,34 @@ def _least(name: str, field: Tensor, least: float, expected: str, do: str) -> No
         raise ArgumentError(name, got=f"values from {low:.3g} to {high:.3g}", expected=expected, do=do)
 
 
-def extremes(field: Tensor) -> tuple[float, float]:
-    """The least and the largest number, looked for once: of each tensor that lives, until it is written to."""
+def known(question: Callable[..., Answer], field: Tensor, *details: int) -> Answer:
+    """question(field, *details), asked once: of each tensor that lives, until it is written to."""
     if field.is_inference():  # counts no writes
-        return _extremes(field)
-    known = _EXTREMES.get(field)
-    if known is None or known[0] != field._version:
-        _EXTREMES[field] = known = field._version, _extremes(field)
-    return known[1]
+        return question(field, *details)
+    answers = _answers(field)
+    if (question, details) not in answers:
+        answers[question, details] = question(field, *details)
+    return cast(Answer, answers[question, details])
+
+
+def copied(field: Tensor) -> Tensor:
+    """A copy without derivatives, of which the same is known."""
+    copy = arrays.copy(field)
+    if not field.is_inference() and not copy.is_inference():
+        _answers(copy).update(_answers(field))
+    return copy
+
+
+def _answers(field: Tensor) -> dict[tuple[object, ...], object]:
+    found = _KNOWN.get(field)
+    if found is None or found[0] != field._version:
+        _KNOWN[field] = found = field._version, {}
+    return cast(dict[tuple[object, ...], object], found[1])
+
+
+def extremes(field: Tensor) -> tuple[float, float]:
+    """The least and the largest number."""
+    return known(_extremes, field)
 
 
 def _extremes(field: Tensor) -> tuple[float, float]:

@@ -6,6 +6,7 @@ inner control volume, so that inside they are in the units of f; a row on a Neum
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,6 +41,11 @@ def volumes(axes: Sequence[Axis], without: int | None = None) -> Tensor:
 
 def constant_edges(axes: Sequence[Axis], a: Sequence[float]) -> dict[Direction, Tensor]:
     """Edges of `-Σ a_i ∂²/∂x_i²` on points with any gaps: float64, an axis along which they are equal has size 1."""
+    return {direction: e.clone() for direction, e in _constant_edges(tuple(axes), tuple(a)).items()}
+
+
+@functools.lru_cache(256)
+def _constant_edges(axes: tuple[Axis, ...], a: tuple[float, ...]) -> dict[Direction, Tensor]:
     ndim = len(axes)
     return {
         along(i, ndim): a[i] / axis.unit * line(axis.conductances, i, ndim) * volumes(axes, without=i)

@@ -68,8 +68,9 @@ class Diffusion(nn.Module):
         self._of_large = finer is not None and finer.is_large
         self._single: tuple[Sequence[Tensor | None], Tensor] | None = None  # a diagonal of one number, and its parts
         self.shape, self.periodic, self.directions = tuple(shape), tuple(periodic), tuple(edges)
+        self._names = {direction: _name(direction) for direction in edges}
         for direction, e in edges.items():
-            self.register_buffer(_name(direction), e, persistent=False)
+            self.register_buffer(self._names[direction], e, persistent=False)
         self.register_buffer("reaction", reaction, persistent=False)
 
     @property
@@ -78,7 +79,7 @@ class Diffusion(nn.Module):
 
     @property
     def edges(self) -> dict[Direction, Tensor]:
-        return {direction: getattr(self, _name(direction)) for direction in self.directions}
+        return {direction: self._buffers[name] for direction, name in self._names.items()}
 
     @property
     def is_large(self) -> bool:

@@ -21,7 +21,6 @@ from .boundary import read as read_boundary
 from .coefficients import Diffusivity, Pointwise, Reaction, derivative
 from .discretise import constant_edges, field_edges, volumes
 from .geometry import intervals, read_device, read_shape, read_sides, read_spacing
-from .kernels import arrays
 from .operators import Diffusion
 
 Sides = str | Sequence[str | Sequence[str]]
@@ -182,7 +181,7 @@ class Poisson:
         copied = copy.copy(self)
         for name in ("a", "c"):
             if isinstance(x := getattr(self, name), Tensor):
-                copied._set(name, arrays.copy(x))
+                copied._set(name, coefficients.copied(x))
         return copied
 
     def linearised(self, u: Tensor) -> Poisson:

@@ -14,7 +14,7 @@ from unified.multigrid import AbstractLevel, Level
 from unified.program import Program, named
 from unified.smoother import AbstractSmoother
 
-from . import checks, memory
+from . import averaging, checks, memory
 from .algebraic import COARSEST, AlgebraicCycle, jumps
 from .coarse import DirectSolve
 from .coarsening import Coarsening, Extrapolation, Grid, coarsen
@@ -121,8 +121,11 @@ def _coarsened(
     a = None if isinstance(problem.a, Tensor) else cast(tuple[float, ...], problem.a)
     c = None if isinstance(problem.c, Tensor) else cast(float, problem.c)
     grids, steps = [Grid(problem.axes, problem.operator())], []
-    how = {"full": full, "averages": averages}
-    while grids[-1].unknowns > coarsest and (step := coarsen(grids[-1], a, c, order=problem.order, **how)):
+    # edges are means of cells: they vary no more, but where a periodic axis closes
+    mild = isinstance(problem.a, Tensor) and averages and not any(axis.periodic for axis in problem.axes)
+    mild = mild and averaging.averages(cast(Tensor, problem.a), problem.ndim)
+    how = {"order": problem.order, "full": full, "averages": averages}
+    while grids[-1].unknowns > coarsest and (step := coarsen(grids[-1], a, c, **how, mild=mild and not steps)):
         steps.append(step)
         grids.append(step.grid)
         if algebraic and grids[-1].unknowns > COARSEST:

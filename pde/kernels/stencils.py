@@ -35,8 +35,7 @@ def edges_of_cells(span, a, first0, first1, periodic0, periodic1, scale0, scale1
 @numba.njit(**rows.ROW)
 def _cells(y, a, b, k, first1, periodic0, periodic1, cells0, cells1):
     """A row of cells, with those beyond."""
-    for j in range(len(y)):  # loops: an array that is set to another takes seconds to compile
-        y[j] = 0
+    rows.fill(y, 0, len(y), y.dtype.type(0))
     if periodic0:
         k = k % cells0
     if 0 <= k < cells0:
@@ -204,7 +203,7 @@ def average(span, edges0, edges1, first0, restriction0, around0, first1, restric
             if k == m0:
                 continue
             if restriction0.shape[1] == 0:
-                pairs[1 : n1 + 2] = edges1[b, k]
+                rows.copy(pairs, 1, edges1[b, k], 0, n1 + 1)
             else:
                 _parallel(pairs[1:], edges1[b], 2 * k + first0, around0, restriction0[0, k], restriction0[1, k],
                           restriction0[2, k])  # fmt: skip
@@ -243,7 +242,7 @@ def _restricted(y, row, x, m1, first1, restriction1, around1):
         rows.copy(y, 0, x, 0, len(x))
         return
     n1 = len(x)
-    row[2 : n1 + 2] = x
+    rows.copy(row, 2, x, 0, n1)  # an array that is set to another takes seconds to compile
     row[1] = x[n1 - 1] if around1 else 0
     rows.gather(y, 0, row, 2 + first1, m1, restriction1[0], restriction1[1], restriction1[2], 0)
 

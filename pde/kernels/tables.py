@@ -13,6 +13,7 @@ import numba
 import numpy as np
 
 from . import rows
+from .views import part, rest, table
 from .plan import AxisPlan, Plan
 
 # of a level: points of a strip; the place of c in numbers; of each field its place and length; whether edges and c are
@@ -94,27 +95,6 @@ class _Flat:
         if len(self.parts) == 1 and self.parts[0].dtype == dtype:
             return self.parts[0]
         return np.concatenate(self.parts).astype(dtype, copy=False)
-
-
-# To compile a slice takes a tenth of a second wherever it stands, so there is one of each kind.
-
-
-@numba.njit(**rows.ROW)
-def part(x, at, n):
-    """n numbers of x."""
-    return x[at : at + n]
-
-
-@numba.njit(**rows.ROW)
-def rest(x, at):
-    """x from a place on."""
-    return x[at:]
-
-
-@numba.njit(**rows.ROW)
-def table(x, at, n, m):
-    """(n, m) numbers of x."""
-    return part(x, at, n * m).reshape((n, m))
 
 
 @numba.njit(**rows.ROW)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 
 SINGLE = 2**18  # points that one thread does faster than two: another takes a few tenths of a millisecond to wake
 PATIENCE = 1.5  # seconds after which a first call says that it compiles
+ANNOUNCEMENT = "vcycle: compiling the fused levels (about 20 s, once: they are kept on disk)"
 
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 _ready: set[object] = set()
@@ -37,7 +40,7 @@ def slabs(n: int, points: int) -> list[tuple[int, int]]:
 def run(function: Callable[..., object], jobs: Sequence[tuple[object, ...]], kind: object) -> None:
     """function(*job) for each job, at once. kind: what it is compiled for, once."""
     if kind not in _ready:
-        with _announced():
+        with _first_call():
             function(*jobs[0])
         _ready.add(kind)
         jobs = jobs[1:]
@@ -68,14 +71,21 @@ def collect(
     return results
 
 
-class _announced:  # noqa: N801
-    """Says on stderr that kernels are compiled, if it takes long: not where they come from the disk."""
+@contextmanager
+def _first_call() -> Iterator[None]:
+    """Says on stderr that kernels are compiled, if it takes long: not where they come from the disk.
 
-    def __enter__(self) -> None:
-        text = "vcycle: compiling the fused levels (about 20 s, once: they are kept on disk)"
-        self.timer = threading.Timer(PATIENCE, lambda: print(text, file=sys.stderr, flush=True))
-        self.timer.daemon = True
-        self.timer.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.timer.cancel()
+    A compiler makes millions of objects that stay. To look through them for garbage takes a tenth of its time, so that
+    waits.
+    """
+    timer = threading.Timer(PATIENCE, lambda: print(ANNOUNCEMENT, file=sys.stderr, flush=True))
+    timer.daemon = True
+    collects = gc.isenabled()
+    timer.start()
+    gc.disable()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if collects:
+            gc.enable()
