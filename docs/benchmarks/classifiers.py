@@ -2,10 +2,10 @@
 
 python docs/benchmarks/classifiers.py ROOT small [--epochs 4] [--seeds 0 1 2] ...   (ROOT: with the binary files)
 
-Sets: small, equal, half, blocks, large (`SETS`). The result, docs/results/classifiers-SET.json, and its figure are written
-at the end, or when it is interrupted; the same command again goes on. Name re-encoded images with --label. On a
-GPU: `large --recipe mgnet`, or `large --recipe fast --epochs 24 --cuda-graphs`; at toy size on a CPU: `large --images
-256 --epochs 1`.
+Sets: small, equal, half, blocks, large (`SETS`). The result, docs/results/classifiers-SET.json, and its figure are
+written at the end, or when it is interrupted; the same command again goes on. Name re-encoded images with --label. On
+a GPU: `large --recipe mgnet`, or `large --recipe fast --epochs 24 --cuda-graphs`; at toy size on a CPU: `large
+--images 256 --epochs 1`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numba
 from . import rows
 
 # kinds: all that a level does between two transfers (`wavefront`, `volume`), and what belongs to nested iteration
-SWEEP, INTERPOLATE, DIFFERENCE, ADD, COPY, FILL, SOLVE = range(7)
+SWEEP, DIFFERENCE, COPY, FILL, SOLVE = range(5)
 # columns: a level; the start of a sweep, the place of its first ω and how many; whether the residual is restricted;
 # places of what is read and written, and of what the first has beside a slab; right-hand sides and rows, from and to
 KIND, LEVEL, START, VALUES, COUNT, RESTRICT, SOURCE, U, F, E, COARSE, ABOVE, BELOW = range(13)
@@ -59,14 +59,12 @@ def differences(
 def simple(one, values, source, e, x):
     """What is no sweep, with x for u.
 
-    ADD: u += source, COPY and FILL (with zeros): COUNT numbers. SOLVE: u <- the inverse at VALUES, of COUNT points,
+    COPY and FILL (with zeros): COUNT numbers. SOLVE: u <- the inverse at VALUES, of COUNT points,
     times f, which is in x too; START: how many inverses there are. DIFFERENCE: u <- (source - e) / 2^RESTRICT, in the
     rows of SLAB, each COUNT numbers, of every START-th number in rows of VALUES of the source.
     """
     kind, n, u, step = one[KIND], one[COUNT], one[U], one[START]
-    if kind == ADD:
-        rows.add_scaled(x, u, source, one[SOURCE], n, x.dtype.type(1))
-    elif kind == COPY:
+    if kind == COPY:
         rows.copy(x, u, source, one[SOURCE], n)
     elif kind == FILL:
         rows.fill(x, u, n, x.dtype.type(0))

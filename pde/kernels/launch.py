@@ -10,7 +10,7 @@ import numpy as np
 from . import arrays, field_norms, norms, threads, volume, wavefront
 from . import instructions as ins
 from .plan import Plan
-from .start import CORRECTED, GIVEN, NESTED
+from .start import CORRECTED, GIVEN
 from .tables import Tables, tables
 
 RUNS = {2: wavefront.run, 3: volume.run}  # what runs instructions
@@ -20,7 +20,7 @@ WIDTHS = {2: {"constant": 2**12, "varying": 2**10}, 3: {"constant": 2**14, "vary
 
 @final
 class Kernels:
-    """The sweep, the norms and the interpolation of solutions of a level: NumPy arrays (B, *grid) in and out."""
+    """The sweep, the norms and the differences of a level: NumPy arrays (B, *grid) in and out."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.dtype = plan, plan.pre.dtype
@@ -28,11 +28,6 @@ class Kernels:
         self.coarse_shape = tuple(axis.m for axis in plan.axes)
         self._halo = len(plan.pre) + len(plan.post) + 2
         self._known: tuple[int, Tables] | None = None
-
-    @property
-    def nests(self) -> bool:
-        """Whether a sweep can start from the interpolated coarse solution; else that is a pass of its own."""
-        return nests(self.plan)
 
     def sweep(
         self,
@@ -95,27 +90,15 @@ class Kernels:
         jobs = [(slab, x, y, z, *how) for slab in threads.slabs(grid[0] * grid[1], u.size)]
         return _total(threads.collect(norms.norms, jobs, shape, (norms.norms, u.dtype)))
 
-    def interpolate(self, coarse: np.ndarray, out: np.ndarray) -> None:
-        """out <- the interpolation of a coarse solution, (B, *coarse grid) as this level counts periodic axes."""
-        if self.nests:
-            self.sweep(NESTED, self.plan.pre[:0], out, out, out, coarse)
-            return
-        batch = 0, len(out)
-        slabs = threads.slabs(self.shape[0], out.size)
-        self._each([[ins.line(ins.INTERPOLATE, BATCH=batch, SLAB=slab)] for slab in slabs], out[:0], coarse, out)
-
     def difference(self, x: np.ndarray, below: np.ndarray, order: int, out: np.ndarray) -> None:
         """out <- (x - below) / 2^order at the points that the coarser grid keeps: `Extrapolation.difference`."""
         grids = self.shape, self.coarse_shape, kept(self.plan)
         slabs = threads.slabs(self.coarse_shape[-2], out.size)
-        self._each([ins.differences(len(x), *grids, order, slab) for slab in slabs], x, below, out)
-
-    def _each(self, parts: Sequence[list[ins.Line]], source: np.ndarray, e: np.ndarray, u: np.ndarray) -> None:
-        """The instructions of each thread."""
-        nothing = u[:0].reshape(-1)
-        memory = (source.reshape(-1), u.reshape(-1), nothing, e.reshape(-1), *[nothing] * 3)
-        jobs = [self._job(lines, self.plan.pre[:0], *memory) for lines in parts]
-        threads.collect(self._run, jobs, (len(u), 2), self._kind)
+        nothing = out[:0].reshape(-1)
+        memory = (x.reshape(-1), out.reshape(-1), nothing, below.reshape(-1), *[nothing] * 3)
+        lines = (ins.differences(len(x), *grids, order, slab) for slab in slabs)
+        jobs = [self._job(some, self.plan.pre[:0], *memory) for some in lines]
+        threads.collect(self._run, jobs, (len(out), 2), self._kind)
 
     def _rows(self, x: np.ndarray, at: int, n: int) -> np.ndarray:
         """A copy of n rows from `at` on; none where all are beyond a side, whose rows are not read."""
@@ -128,11 +111,6 @@ class Kernels:
         if not periodic and (at + n <= 0 or at >= rows):
             return x[:0]
         return np.take(x, np.arange(at, at + n), axis=1, mode="wrap" if periodic else "clip")
-
-
-def nests(plan: Plan) -> bool:
-    """See `Kernels.nests`."""
-    return len(plan.axes) == 2
 
 
 def kept(plan: Plan) -> tuple[tuple[int, int], ...]:

@@ -61,7 +61,8 @@ class FusedLevel(AbstractFusedLevel):
                 out = self._buffer("f", batch, self.kernels.coarse_shape)
             if begins == "interpolate":
                 last, e = self._kept(solution(cast(State, below))), self.best(cast(State, below), coarse)
-                state = State(self._nested(e, state.f, steps, out), state.f, None, last)
+                u = self._swept(NESTED, None, state.f, steps, self._moved(e, -1), out)
+                state = State(u, state.f, None, last)
             elif begins == "up":
                 e = self._prolonged(change(cast(State, below)))
                 u = self._target(batch).zero_() if state.u is None else state.u
@@ -91,11 +92,8 @@ class FusedLevel(AbstractFusedLevel):
             return u + cast(nn.Module, self.composed.interpolation)(coarse)
         best = self._buffer("best", len(u), self.kernels.shape)
         x, y, e = (_array(z) for z in (u, best, self._moved(coarse, -1)))
-        if self.kernels.nests:
-            self.kernels.sweep(ADDED, self.plan.pre[:0], x, y, x, e)
-            return best
-        self.kernels.interpolate(e, y)
-        return best.add_(u)
+        self.kernels.sweep(ADDED, self.plan.pre[:0], x, y, x, e)
+        return best
 
     def difference(self, extrapolation: Extrapolation, u: Tensor, below: Tensor) -> Tensor:
         if self.plan.boxes or self.plan.shifts:
@@ -120,14 +118,6 @@ class FusedLevel(AbstractFusedLevel):
             parts = [each[kind] for kind in kinds if kind in each]
             self._steps[kinds] = np.concatenate([self.plan.pre[:0], *parts])
         return self._steps[kinds]
-
-    def _nested(self, coarse: Tensor, f: Tensor, steps: np.ndarray, out: Tensor | None) -> Tensor:
-        """u from the interpolated coarse solution on."""
-        if self.kernels.nests:
-            return cast(Tensor, self._swept(NESTED, None, f, steps, self._moved(coarse, -1), out))
-        u = self._target(len(f))
-        self.kernels.interpolate(_array(self._moved(coarse, -1)), _array(u))
-        return cast(Tensor, self._swept(GIVEN, u, f, steps, None, out))
 
     def _swept(
         self, start: int, u: Tensor | None, f: Tensor, steps: np.ndarray, e: Tensor | None, out: Tensor | None

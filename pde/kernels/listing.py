@@ -23,7 +23,7 @@ class Shape(NamedTuple):
 
     grids: points; kept: see `launch.kept`; wraps: whether axis 0 is periodic; steps: how many on the way down and up;
     extrapolates: for each whether nested iteration extrapolates what it starts from; inverses: of the coarsest level,
-    one or one a right-hand side; nests: whether a sweep can start from the interpolated coarse solution.
+    one or one a right-hand side.
     """
 
     grids: tuple[tuple[int, ...], ...]
@@ -32,7 +32,6 @@ class Shape(NamedTuple):
     steps: tuple[tuple[int, int], ...]
     extrapolates: tuple[bool, ...]
     inverses: int
-    nests: bool
 
     @property
     def sizes(self) -> list[int]:
@@ -106,9 +105,6 @@ class _Writer:
             size = self.batch * self.sizes[i + 1]
             self.line(ins.COPY, i + 1, COUNT=size, SOURCE=self.at(i + 1, SOLUTION), U=self.at(i + 1, KEPT))
             self.below[i] = True
-            if not self.shape.nests:
-                self.line(ins.INTERPOLATE, i, E=e)
-                e, start = 0, GIVEN
         elif part[0] == "up":
             e, start = self.at(i + 1, SOLUTION), CORRECTED
             if not self.given[i]:
@@ -153,11 +149,7 @@ class _Writer:
         grids = *self.shape.grids[i + 1 : i + 3], self.shape.kept[i + 1]
         places = {"SOURCE": u, "E": self.at(i + 2, KEPT), "U": difference}
         self.lines += ins.differences(self.batch, *grids, 2, (0, grids[1][-2]), **places)
-        if self.shape.nests:
-            self.line(ins.SWEEP, i + 1, START=ADDED, E=difference, U=best)
-        else:
-            self.line(ins.INTERPOLATE, i + 1, E=difference, U=best)
-            self.line(ins.ADD, i + 1, COUNT=self.batch * self.sizes[i + 1], SOURCE=u, U=best)
+        self.line(ins.SWEEP, i + 1, START=ADDED, E=difference, U=best)
         return best
 
     def omegas(self, i: int, steps: tuple[Kind, ...], count: int) -> int:

@@ -1,35 +1,35 @@
-"""The start of a level of three dimensions in nested iteration: the coarse solution, interpolated to a higher order
-(see `pde.coarsening`), axis by axis."""
+"""A row of the start in nested iteration, in three dimensions: the coarse solution interpolated to a higher order (see
+`pde.coarsening`), axis by axis.
+
+plane: coarse rows between the coarse planes, those that the rows of one plane need; made: of each, for which plane.
+"""
 
 from __future__ import annotations
 
 import numba
-import numpy as np
 
 from . import rows
 from .prolonged import line
 
 
-@numba.njit(**rows.ROW)
-def interpolate(batch, slab, grid, coarse_grid, coarse, fine, axis0, axis1, axis2):
-    """fine <- the interpolation of coarse, for the planes of a slab.
+@numba.njit(**rows.LENT)
+def read(x, row, row_v, e, first, at, which, coarse_points, plane, made, axis0, axis1, axis2):
+    """x[row + j] = the start at (i, y, j), at = (i, y). first: of the coarse planes of e; which: a number for plane i.
 
-    coarse: (B, m0, m1, m2), fine: (B, n0, n1, n2), flat. axis0, axis1, axis2: see `tables.axis`; of axis 2 index and
-    weights of the points between alone, weights as (6, between).
+    axis0, axis1, axis2: see `tables.axis`; of axis 2 index and weights of the points between alone, weights as
+    (6, between). row_v: where x has room for a coarse row.
     """
-    (n0, n1, n2), (m0, m1, m2), x, y = grid, coarse_grid, coarse, fine
-    index0, weights0, index1, weights1 = axis0[4], axis0[5], axis1[4], axis1[5]
-    first2, index2, weights2, regular2 = axis2[3], axis2[4], axis2[5], axis2[6]
-    plane, row = np.empty(m1 * m2, x.dtype), np.empty(m2, x.dtype)
-    for b in range(batch[0], batch[1]):
-        for i in range(slab[0], slab[1]):
-            for k in range(m1):
-                places, alone = _places(index0, i, b * m0, m1 * m2, k * m2)
-                _combine(plane, k * m2, x, places, alone, m2, weights0, i)
-            for j in range(n1):
-                places, alone = _places(index1, j, 0, m2, 0)
-                _combine(row, 0, plane, places, alone, m2, weights1, j)
-                line(y, ((b * n0 + i) * n1 + j) * n2, row, 0, m2, first2, index2, weights2, regular2)
+    (i, y), (_, m1, m2) = at, coarse_points
+    index1, weights1 = axis1[4], axis1[5]
+    for q in range(6):
+        k = index1[y, q]
+        if k >= 0 and made[k] != which:
+            made[k] = which
+            places, alone = _places(axis0[4], i, first, m1 * m2, k * m2)
+            _combine(plane, k * m2, e, places, alone, m2, axis0[5], i)
+    places, alone = _places(index1, y, 0, m2, 0)
+    _combine(x, row_v, plane, places, alone, m2, weights1, y)
+    line(x, row, x, row_v, m2, axis2[3], axis2[4], axis2[5], axis2[6])
 
 
 @numba.njit(**rows.LENT)

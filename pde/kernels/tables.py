@@ -13,8 +13,8 @@ import numba
 import numpy as np
 
 from . import rows
-from .views import part, rest, table
 from .plan import AxisPlan, Plan
+from .views import part, table
 
 # of a level: points of a strip; the place of c in numbers; of each field its place and length; whether edges and c are
 # fields of a batch, and the columns of the other end beside each of them

@@ -15,7 +15,7 @@ from unified.program import Kind, Program
 from ..coarse import DirectSolve
 from ..coarsening import Extrapolation
 from . import arrays, threads
-from .launch import RUNS, kept, nests, width
+from .launch import RUNS, kept, width
 from .level import FusedLevel
 from .listing import DATA, KEPT, SOLUTION, Listing, Shape, listing
 from .tables import Tables, tables
@@ -53,7 +53,6 @@ class Tail:
             steps=tuple((len(plan.pre), len(plan.post)) for plan in self.plans),
             extrapolates=tuple(isinstance(level.composed.extrapolation, Extrapolation) for level in self.fused),
             inverses=len(self.inverse),
-            nests=nests(self.plans[0]),
         )
 
     def __call__(self, program: Program, state: State) -> list[State]:

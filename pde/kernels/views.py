@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numba
-from numba.core import cgutils, types
+from numba.core import types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
@@ -16,7 +15,7 @@ def _view(context, builder, kind, of, x, at, shape):
     strides = [size]
     for n in reversed(shape[1:]):
         strides.insert(0, builder.mul(strides[0], n))
-    data = cgutils.gep(builder, memory.data, at) if hasattr(cgutils, "gep") else builder.gep(memory.data, [at])
+    data = builder.gep(memory.data, [at])
     populate_array(out, data=data, shape=list(shape), strides=strides, itemsize=size, meminfo=None)
     return out._getvalue()
 

@@ -15,10 +15,10 @@ import numba
 import numpy as np
 
 from . import instructions as ins
-from . import rows, tables, volume_constant, volume_varying
-from .nested import interpolate
-from .start import CORRECTED, ZERO
-from .tables import AXIS, KEPT, POINTS, part, rest
+from . import nested, rows, tables, volume_constant, volume_varying
+from .start import ADDED, CORRECTED, NESTED, ZERO
+from .tables import AXIS, KEPT, POINTS
+from .views import part, rest
 from .volume_restriction import accumulate
 from .volume_start import between, read
 
@@ -33,15 +33,14 @@ def run(
 ):  # fmt: skip
     """`wavefront.run` in three dimensions; aboves, belows: (B, S + 2, n1, n2).
 
-    Strips are of so many rows as the level's width says. INTERPOLATE: solutions <- that of corrections, in the planes
-    of a slab.
+    Strips are of so many rows as the level's width says.
     """
     for q in range(len(instructions)):
         one = instructions[q]
         level = layout[one[ins.LEVEL]]
         first, second = part(level, tables.HEAD, AXIS), part(level, tables.HEAD + AXIS, AXIS)
         third = part(level, tables.HEAD + 2 * AXIS, AXIS)
-        if one[ins.KIND] != ins.SWEEP and one[ins.KIND] != ins.INTERPOLATE:
+        if one[ins.KIND] != ins.SWEEP:
             ins.simple(one, values, sources, corrections, solutions)
             continue
 
@@ -55,11 +54,6 @@ def run(
         axis0, axis1 = tables.axis(first, numbers, indices), tables.axis(second, numbers, indices)
         axis2 = tables.axis(third, numbers, indices)
         flat_u, flat_e = rest(solutions, one[ins.U]), rest(corrections, one[ins.E])
-        if one[ins.KIND] == ins.INTERPOLATE:
-            interpolate((one[ins.BATCH], one[ins.BATCH + 1]), slab, points, coarse_points, flat_e, flat_u, axis0, axis1,
-                        axis2)  # fmt: skip
-            continue
-
         flat_source, flat_f, flat_coarse = (
             rest(sources, one[ins.SOURCE]),
             rest(data, one[ins.F]),
@@ -80,7 +74,7 @@ def run(
         periodic0, restriction0, prolongation0, first0 = axis0[0], axis0[1], axis0[2], axis0[3]
         periodic1, restriction1, prolongation1, first1 = axis1[0], axis1[1], axis1[2], axis1[3]
         periodic2, restriction2, prolongation2, first2 = axis2[0], axis2[1], axis2[2], axis2[3]
-        (n0, n1, n2), m0 = points, coarse_points[0]
+        (n0, n1, n2), (m0, m1, m2) = points, coarse_points
         r0, r1 = slab
         n_steps = steps.size
         last = n_steps + 1 if restrict else n_steps
@@ -109,6 +103,8 @@ def run(
         kept = np.zeros((end - first) * 2 * (n_steps + 2) * pitch if strips > 1 else 0, flat_f.dtype)
         again = min(halo, n1)  # rows of a plane that are read once more at the other end
         head = np.zeros((r1 - r0 if strips > 1 else 1) * again * n2 if periodic1 else 0, flat_f.dtype)
+        nests = start >= NESTED
+        plane, made = np.zeros(m1 * m2 if nests else 0, flat_f.dtype), np.full(m1, -1)
 
         for b in range(one[ins.BATCH], one[ins.BATCH + 1]):
             residual2 = 0.0
@@ -149,12 +145,21 @@ def run(
                                     x1 = y % n1
                                     row = results + _slot(to + y, size) * pitch
                                     edge = ((i - r0 if strips > 1 else 0) * again + x1) * n2
-                                    read(x, row, y, i, b, start, slab, halo, points, coarse_points, flat_source,
-                                         flat_above, flat_below, head, edge, again, between0, held, row_e, row_v, pitch,
-                                         flat_e, periodic1, prolongation1, periodic2, to_points)  # fmt: skip
-                                    if n_steps == 0 and start == CORRECTED and own and 0 <= y < n1:
+                                    if nests:
+                                        nested.read(x, row, row_v, flat_e, b * m0, (x0, x1), b * n0 + x0, coarse_points,
+                                                    plane, made, axis0, axis1, axis2)  # fmt: skip
+                                    else:
+                                        read(x, row, y, i, b, start, slab, halo, points, coarse_points, flat_source,
+                                             flat_above, flat_below, head, edge, again, between0, held, row_e, row_v,
+                                             pitch, flat_e, periodic1, prolongation1, periodic2, to_points)  # fmt: skip
+                                    if periodic2:
+                                        x[row - 1], x[row + n2] = x[row + n2 - 1], x[row]
+                                    if n_steps == 0 and own and 0 <= y < n1:
                                         at = ((b * n0 + i) * n1 + y) * n2
-                                        solution2 += rows.copy_squared(flat_u, at, x, row, n2)
+                                        if start == ADDED:
+                                            rows.total(flat_u, at, flat_source, at, x, row, n2)
+                                        elif start >= CORRECTED:
+                                            solution2 += rows.copy_squared(flat_u, at, x, row, n2)
                                 continue
 
                             operands = ring + (s - 1) * size * pitch

@@ -41,8 +41,6 @@ def read(
         rows.corrected(x, row, u, at, x, near, far, n2, a1, b1)
     else:
         rows.copy(x, row, u, at, n2)
-    if periodic2:
-        x[row - 1], x[row + n2] = x[row + n2 - 1], x[row]
 
 
 @numba.njit(**rows.LENT)

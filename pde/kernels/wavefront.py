@@ -18,7 +18,8 @@ from . import constant, rows, tables, varying
 from . import instructions as ins
 from .restriction import complete
 from .start import ADDED, CORRECTED, ZERO, copy, read
-from .tables import AXIS, KEPT, POINTS, part, rest
+from .tables import AXIS, KEPT, POINTS
+from .views import part, rest
 
 
 @numba.njit(**rows.SWEEP)

@@ -10,7 +10,7 @@ import torch
 import pde
 from pde.averaging import MILD, averaged, averages, is_mild
 from pde.coarsening import _layout, line
-from pde.coefficients import extremes
+from pde.coefficients import copied, extremes
 from pde.kernels import choice
 from unified.lines import LineRestriction
 
@@ -151,6 +151,34 @@ def test_gradients_pass_averages():
         solution = pde.solve(pde.Poisson((9, 9), a=a), f, rtol=1e-13, coarsening=coarsening)
         grads.append(torch.autograd.grad(solution.u.sum(), a)[0])
     torch.testing.assert_close(*grads, rtol=1e-10, atol=1e-12)
+
+
+def test_a_periodic_seam_counts():
+    """Cells that vary little one by one, and by much where the axis closes: averages would lose the seam."""
+    steps = torch.arange(16, dtype=torch.float64)
+    field = (1.3**steps)[:, None] * torch.ones(16, dtype=torch.float64)
+    for bc, directions in (("periodic", 4), ("neumann", 2)):
+        shape = (16, 16) if bc == "periodic" else (17, 17)
+        mg = pde.multigrid(pde.Poisson(shape, bc=bc, a=field), level="composed", coarsest=20)
+        assert averages(field, 2)
+        assert len(mg.grids[1].A.directions) == directions
+
+
+def test_what_is_known_of_a_field_goes_to_its_copy(monkeypatch):
+    """And no further: what is written to either is looked at again."""
+    a = torch.tensor([2.0, 1.0, 5.0])
+    assert extremes(a) == (1.0, 5.0)
+    copy = copied(a)
+    with monkeypatch.context() as without:
+        without.setattr(torch, "aminmax", None)
+        assert extremes(copy) == (1.0, 5.0)
+    copy[1] = 0.5
+    assert (extremes(copy), extremes(a)) == ((0.5, 5.0), (1.0, 5.0))
+    a[0] = 7.0
+    assert extremes(copied(a)) == (1.0, 7.0)
+    with torch.inference_mode():
+        assert extremes(copied(torch.tensor([3.0, 4.0]))) == (3.0, 4.0)
+        assert extremes(copied(a)) == (1.0, 7.0)
 
 
 def test_extremes_follow_what_is_written():

@@ -1,5 +1,6 @@
 """Fused levels: equal to composed ones, op by op and program by program; and what is around them."""
 
+import gc
 import itertools
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch.autograd import forward_ad
 
 import pde
 from pde import memory
-from pde.kernels import LEAST, launch
+from pde.kernels import LEAST, launch, threads
 from pde.kernels.level import FusedLevel
 from pde.turning import head
 from unified.multigrid import Level, State
@@ -276,3 +277,34 @@ def test_the_estimate_of_memory_knows_of_fused_levels():
     assert 2 * array < memory.estimate(problem) < 6 * array < memory.estimate(problem, level="composed")
     problem = pde.Poisson((127, 127, 127), c=torch.ones(127, 127, 127, dtype=torch.float64))  # measured: 7.4
     assert 6 < memory.estimate(problem) / (8 * problem.unknowns) < 15
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_garbage_waits_for_a_first_call_only(collects):
+    """It is collected again afterwards, if it was before, whatever happens."""
+    seen = []
+
+    def first():
+        seen.append(gc.isenabled())
+
+    def fails():
+        raise ZeroDivisionError
+
+    (gc.enable if collects else gc.disable)()
+    try:
+        for _ in range(2):
+            threads.run(first, [()], (first, collects))
+            assert gc.isenabled() == collects
+        with pytest.raises(ZeroDivisionError):
+            threads.run(fails, [()], (fails, collects))
+        assert gc.isenabled() == collects
+    finally:
+        gc.enable()
+    assert seen == [False, collects]
+
+
+def test_constant_edges_are_each_operators_own():
+    """What is written to one does not reach the next problem's."""
+    first, second = (pde.Poisson((7, 7)).operator() for _ in range(2))
+    first.edges[1, 0].zero_()
+    assert float(second.edges[1, 0]) == float(pde.Poisson((7, 7)).operator().edges[1, 0]) == 64.0
