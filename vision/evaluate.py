@@ -61,13 +61,7 @@ def evaluate(
     image is none of the same class (`data.mirror`), as of digits.
     """
     images, labels = data.part(split)
-    if flip and not data.mirror:
-        raise ArgumentError(
-            "flip",
-            got=f"True for {data.name}",
-            expected="data whose mirror images are of the same class (data.mirror)",
-            do="use flip=False",
-        )
+    check_flip(flip, data.mirror, data.name)
     return evaluate_images(
         model,
         images,
@@ -111,10 +105,7 @@ def evaluate_images(
     logits = []  # of all images: smaller than the images themselves, and one wait for the device
     with running(model, device, precision):
         for batch in images.split(batch_size):
-            x = normalise(batch.to(device), mean, std)
-            out = model(x).float()
-            check_classes(out, k)
-            logits.append((out + model(x.flip(3)).float()) / 2 if flip else out)
+            logits.append(answer(model, normalise(batch.to(device), mean, std), k, flip=flip))
     return score(torch.cat(logits).cpu(), labels.cpu(), classes)
 
 
@@ -133,6 +124,24 @@ def score(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> Evaluation:
         reliability=reliability(probabilities.gather(1, best[:, :1]).squeeze(1), hits[:, 0]),
         confusion=torch.bincount(labels * k + best[:, 0], minlength=k * k).view(k, k),
     )
+
+
+def answer(model: nn.Module, x: Tensor, classes: int, *, flip: bool) -> Tensor:
+    """Logits (B, K), float32; flip: the mean of those of each image and its mirror image."""
+    out: Tensor = model(x).float()
+    check_classes(out, classes)
+    return (out + model(x.flip(3)).float()) / 2 if flip else out
+
+
+def check_flip(flip: bool, mirror: bool, name: str) -> None:
+    """ArgumentError where mirror images are asked for, and are none of the same class."""
+    if flip and not mirror:
+        raise ArgumentError(
+            "flip",
+            got=f"True for {name}",
+            expected="data whose mirror images are of the same class (data.mirror)",
+            do="use flip=False",
+        )
 
 
 def check_classes(logits: Tensor, classes: int) -> None:

@@ -64,6 +64,7 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "image": (lambda value: _all(lambda n: _whole(n, 1))(value) and len(value) == 3, "three whole numbers, C, H, W"),
     "mean": (_all(_number), "a number a channel"),
     "std": (_all(lambda value: _number(value) and value > 0), "a number > 0 a channel"),
+    "mirror": (lambda value: isinstance(value, bool), "whether mirror images are of the same class"),
     "epoch": (_whole, "a whole number >= 0"),
     "config": (_config, "the settings of a run"),
     "run": (lambda value: isinstance(value, dict), "what identifies a run"),

@@ -15,7 +15,7 @@ from unified.errors import ArgumentError, DataError
 from .augment import normalise
 from .config import Precision
 from .device import model_device, running
-from .evaluate import check_classes
+from .evaluate import answer, check_flip
 from .images import image_files, read_image
 from .inputs import read_inputs
 
@@ -38,17 +38,21 @@ def predict(
     meta: Mapping[str, Any],
     *,
     top: int = 5,
+    flip: bool = False,
     precision: Precision = "auto",
     unreadable: Callable[[DataError], object] | None = None,
 ) -> list[Prediction]:
     """Classify image files, and those in and below folders, in order; read as `images.read_image` says.
 
-    meta: a checkpoint's note, with 'classes', 'mean', 'std' and 'image' (C, H, W). unreadable: called with the error
-    of each file that cannot be read, which is then left out; without it the first one is raised.
+    meta: a checkpoint's note, with 'classes', 'mean', 'std' and 'image' (C, H, W). flip: average the logits of each
+    image and its mirror image, as `evaluate` does; ArgumentError where 'mirror' says that these are not of one class.
+    unreadable: called with the error of each file that cannot be read, which is then left out; without it the first
+    one is raised.
     """
     inputs, device = read_inputs(meta), model_device(model)
     if top < 1:
         raise ArgumentError("top", got=top, expected="an integer >= 1", do="use top=5")
+    check_flip(flip, meta.get("mirror", True), meta.get("data", "data of mirror=False"))
     classes, mean, std = inputs.classes, inputs.mean.to(device), inputs.std.to(device)
     paths, predictions = image_files(files), []
     with running(model, device, precision):
@@ -64,8 +68,7 @@ def predict(
             if not read:
                 continue
             images = torch.stack([image for _, image in read]).to(device)
-            logits = model(normalise(images, mean, std)).float()
-            check_classes(logits, len(classes))
+            logits = answer(model, normalise(images, mean, std), len(classes), flip=flip)
             values, indices = logits.softmax(1).topk(min(top, len(classes)))
             for (path, _), ps, ks in zip(read, values.tolist(), indices.tolist(), strict=True):
                 ranked = tuple((classes[k], p) for k, p in zip(ks, ps, strict=True))

@@ -189,6 +189,7 @@ class Run:
             "image": list(data.image_shape),
             "mean": data.mean.tolist(),
             "std": data.std.tolist(),
+            "mirror": data.mirror,
             "config": asdict(self.config),
             "epoch": len(self.history),
             "history": self.history,

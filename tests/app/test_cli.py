@@ -280,6 +280,9 @@ def test_predict(capsys, trained, tmp_path):
     status, out, _ = run(capsys, "predict", str(tmp_path / "grey.png"), "--checkpoint", str(trained))
     assert status == 0
     assert out.startswith(f"{tmp_path / 'grey.png'}: {prediction['label']} ")
+    status, _, err = run(capsys, "predict", str(tmp_path / "grey.png"), "--checkpoint", str(trained), "--flip")
+    assert status == 2
+    assert "flip: got True for digits" in err
 
 
 def test_predict_names_bad_input(capsys, trained, tmp_path, monkeypatch):

@@ -50,6 +50,32 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, what):
         predict(Brightness(), [path], meta())
 
 
+class Side(nn.Module):
+    """Whether the left half or the right one is the brighter, and how bright both are."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, x):
+        left, right = x[..., :2].mean((1, 2, 3)), x[..., 2:].mean((1, 2, 3))
+        return self.scale * torch.stack([left, 3 * right], 1)
+
+
+def test_mirror_images_are_averaged_where_they_may_be(tmp_path):
+    image = Image.new("L", (4, 4), 0)
+    image.paste(255, (0, 0, 2, 4))
+    image.save(tmp_path / "left.png")
+    plain, mirrored = (predict(Side(), tmp_path / "left.png", meta(mirror=True), flip=flip) for flip in (False, True))
+    left, right = 2.0, -2.0  # normalised
+    for found, logits in ((plain, [left, 3 * right]), (mirrored, [(left + right) / 2, 3 * (left + right) / 2])):
+        expected = torch.tensor(logits).softmax(0)
+        assert dict(found[0].top) == pytest.approx(dict(zip(["dark", "light"], expected.tolist(), strict=True)))
+    assert predict(Side(), tmp_path / "left.png", meta(), flip=True) == mirrored  # a note that does not say
+    with pytest.raises(ArgumentError, match="flip: got True for digits; expected data whose mirror images"):
+        predict(Side(), tmp_path / "left.png", meta(mirror=False, data="digits"), flip=True)
+
+
 def test_predict_needs_a_full_note(tmp_path):
     with pytest.raises(ArgumentError, match="meta: got a note without mean, image"):
         predict(Brightness(), [], {"classes": [], "std": []})

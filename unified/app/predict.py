@@ -22,6 +22,8 @@ class Options:
     """A checkpoint or its run's folder; the newest below runs/ if not given."""
     top: int = 3
     """Classes to name for each file."""
+    flip: bool = False
+    """Average the logits of each image and its mirror image, where both are of one class."""
     device: str = "auto"
     """auto (cuda if there is one), cpu, cuda, cuda:1, ..."""
     json: Annotated[bool, arg(help="Print the report as JSON.")] = False
@@ -43,7 +45,9 @@ def run(options: Options) -> dict[str, Any]:
     path = find(options.checkpoint)
     model, meta = vision.load_model(path)
     errors: list[DataError] = []
-    predictions = vision.predict(model.to(device), options.files, meta, top=options.top, unreadable=errors.append)
+    predictions = vision.predict(
+        model.to(device), options.files, meta, top=options.top, flip=options.flip, unreadable=errors.append
+    )
     for error in errors:
         print(f"vcycle predict: {error}", file=sys.stderr)
     return {
