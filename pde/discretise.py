@@ -35,22 +35,27 @@ def volumes(axes: Sequence[Axis], without: int | None = None) -> Tensor:
     out = torch.ones((1,) * len(axes), dtype=torch.float64)
     for i, axis in enumerate(axes):
         if i != without:
-            out = out * line(axis.widths, i, len(axes))
+            out = out * _widths(axis, i, len(axes))
     return out
 
 
 def constant_edges(axes: Sequence[Axis], a: Sequence[float]) -> dict[Direction, Tensor]:
     """Edges of `-Σ a_i ∂²/∂x_i²` on points with any gaps: float64, an axis along which they are equal has size 1."""
-    return {direction: e.clone() for direction, e in _constant_edges(tuple(axes), tuple(a)).items()}
+    ndim = len(axes)
+    return {
+        along(i, ndim): a[i] / axis.unit * _conductances(axis, i, ndim) * volumes(axes, without=i)
+        for i, axis in enumerate(axes)
+    }
 
 
 @functools.lru_cache(256)
-def _constant_edges(axes: tuple[Axis, ...], a: tuple[float, ...]) -> dict[Direction, Tensor]:
-    ndim = len(axes)
-    return {
-        along(i, ndim): a[i] / axis.unit * line(axis.conductances, i, ndim) * volumes(axes, without=i)
-        for i, axis in enumerate(axes)
-    }
+def _conductances(axis: Axis, i: int, ndim: int) -> Tensor:
+    return line(axis.conductances, i, ndim)
+
+
+@functools.lru_cache(256)
+def _widths(axis: Axis, i: int, ndim: int) -> Tensor:
+    return line(axis.widths, i, ndim)
 
 
 def field_edges(axes: Sequence[Axis], a: Tensor) -> dict[Direction, Tensor]:

@@ -31,15 +31,16 @@ class State(NamedTuple):
     product: Tensor | None = None  # A u0, where it is known: it is not computed again
 
 
-# a program, from the state with which its finest level was entered -> the states of all levels visited, as `execute`
-Rest = Callable[[Program, State], list[State]]
+# levels, a program and the state with which their finest was entered -> the states of all levels visited, as `execute`
+Rest = Callable[[Sequence["AbstractLevel"], Program, State], list[State]]
 
 
 class AbstractLevel(nn.Module, ABC):
     """What the executor calls. A fused level does the same in fewer passes over memory.
 
     rest: a way to run what a program does on this level and on all coarser ones, from when it is entered until it is
-    left; None: level by level.
+    left; None: level by level. It is handed these levels and keeps none: one that kept its own level would keep the
+    memory of both until garbage is looked for.
     """
 
     A: TensorMap
@@ -211,9 +212,10 @@ def execute(program: Sequence[Op], levels: Sequence[AbstractLevel], state: State
     states = {0: state} if isinstance(state, State) else dict(state)
     rests = [(i, level.rest) for i, level in enumerate(levels) if i and level.rest is not None]
     first, rest = rests[0] if rests else (len(levels), None)
+    lower = [] if rest is None else list(levels)[first:]
     for part in visits(program, first):
         if rest is not None and part[0].level == first:
-            visited = rest(tuple(Op(kind, i - first) for kind, i in part), states[first])
+            visited = rest(lower, tuple(Op(kind, i - first) for kind, i in part), states[first])
             states.update(enumerate(visited, first))
             continue
         for kinds, i in passes(part):

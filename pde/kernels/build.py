@@ -28,7 +28,7 @@ def on_cpu(problem: Poisson, grids: Sequence[Grid], levels: Sequence[Level]) -> 
     out, solver = [*fused, *levels[len(fused) :]], levels[-1].solver
     if isinstance(solver, DirectSolve):
         for i in tail.small(out):
-            out[i].rest = tail.Tail(out[i:], solver)
+            out[i].rest = tail.Tail(solver.inverse)
     return out, None if fused else NO_PLAN
 
 

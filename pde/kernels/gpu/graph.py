@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import torch
 from torch import Tensor
 
-from unified.multigrid import State, execute
+from unified.multigrid import AbstractLevel, State, execute
 from unified.program import Program
 
 from .launch import same
@@ -51,29 +51,29 @@ class Replayed:
     What kernels do not take, and a level that is entered with a u, are not.
     """
 
-    def __init__(self, levels: Sequence[CudaLevel], memory: Memory) -> None:
-        self.levels, self.memory = levels, memory
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
 
-    def __call__(self, program: Program, state: State) -> list[State]:
-        f, run = state.f, partial(execute, program, self.levels)
-        plain = f.is_cuda and state.u is None and self.levels[0].takes(f)
+    def __call__(self, levels: Sequence[AbstractLevel], program: Program, state: State) -> list[State]:
+        f, run = state.f, partial(execute, program, levels)
+        plain = f.is_cuda and state.u is None and cast(CudaLevel, levels[0]).takes(f)
         if not (ENABLED and plain) or torch.cuda.is_current_stream_capturing():
             return run(state)
-        return self.memory.get(len(f), (self, program), lambda: _Replay(run, f))(f)
+        return self.memory.get(len(f), (Replayed, program), lambda: _Replay(f))(run, f)
 
 
 class _Replay:
     """Run as it is the first time, which compiles and allocates; captured the second time; replayed from then on."""
 
-    def __init__(self, run: Callable[[State], list[State]], f: Tensor) -> None:
-        self.run, self.f = run, f
+    def __init__(self, f: Tensor) -> None:
+        self.f = f
         self.graph: Graph[list[State]] | None = None
         self.ready = False
 
-    def __call__(self, f: Tensor) -> list[State]:
+    def __call__(self, run: Callable[[State], list[State]], f: Tensor) -> list[State]:
         if not (self.ready and same(f, self.f)):
             self.ready = True
-            return self.run(State(None, f))
+            return run(State(None, f))
         if self.graph is None:
-            self.graph = Graph(partial(self.run, State(None, self.f)), f.device)
+            self.graph = Graph(partial(run, State(None, self.f)), f.device)
         return self.graph()

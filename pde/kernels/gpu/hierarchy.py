@@ -29,5 +29,5 @@ def hierarchy(levels: Sequence[Level], plans: Sequence[Plan], device: torch.devi
     first = next((i for i, size in enumerate(sizes, 1) if size <= tail.LIMIT), len(sizes))
     out[first].rest = tail.Tail(out[first:], solver.inverse[0], memory)
     if first > 1:
-        out[1].rest = Replayed(out[1:], memory)
+        out[1].rest = Replayed(memory)
     return out

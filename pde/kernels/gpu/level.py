@@ -31,6 +31,7 @@ class CudaLevel(AbstractFusedLevel):
     def __init__(self, level: Level, plan: Plan, device: torch.device, memory: Memory, *, finest: bool) -> None:
         super().__init__(level, finest=finest)
         self.memory = memory
+        self._key = object()  # of its own arrays there: the level itself would keep itself alive
         self.plan = move(plan, device)
         self.exact = move(plan, device, np.dtype(float)) if finest else self.plan
         self._steps: dict[tuple[Kind, ...], Tensor] = {}
@@ -49,7 +50,7 @@ class CudaLevel(AbstractFusedLevel):
     def release(self) -> None:
         self._parts = None
         if self.finest:
-            self.memory.kept.pop((self, "u"), None)
+            self.memory.kept.pop((self._key, "u"), None)
 
     def run(
         self, kinds: Sequence[Kind], state: State, below: State | None, coarse: AbstractLevel | None
@@ -113,19 +114,19 @@ class CudaLevel(AbstractFusedLevel):
         source, own = (f if u is None else u.contiguous()), self._own(u, batch) if writes else work
         swept = sweep(self.plan, start, steps, source, own, work, f, e, out, sums=out is not None)
         if writes and swept.u is work:  # each takes the place of the other
-            self.memory.kept[self, "u"], self.memory.kept[self, "work"] = work, own
+            self.memory.kept[self._key, "u"], self.memory.kept[self._key, "work"] = work, own
         if out is not None:
             self._parts, self._batch = swept.parts, batch
         return swept.u if writes else u
 
     def _own(self, u: Tensor | None, batch: int) -> Tensor:
         """u if this level made it in this run, else what it may write to."""
-        if self.finest and (u is None or u is not self.memory.kept.get((self, "u"))):
-            self.memory.kept.pop((self, "u"), None)
+        if self.finest and (u is None or u is not self.memory.kept.get((self._key, "u"))):
+            self.memory.kept.pop((self._key, "u"), None)
         return self._buffer("u", batch)
 
     def _buffer(self, name: str, batch: int, *, coarse: bool = False) -> Tensor:
-        return self.memory.get(batch, (self, name), lambda: self.plan.tensor(batch, coarse=coarse))
+        return self.memory.get(batch, (self._key, name), lambda: self.plan.tensor(batch, coarse=coarse))
 
 
 def _norms(parts: Tensor, batch: int) -> Norms:

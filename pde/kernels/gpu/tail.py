@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from unified.multigrid import State, execute
+from unified.multigrid import AbstractLevel, State, execute
 from unified.program import Program
 
 from ...coarsening import Extrapolation
@@ -31,7 +32,7 @@ class Tail:
     """
 
     def __init__(self, levels: Sequence[CudaLevel], inverse: Tensor, memory: Memory) -> None:
-        self.levels, self.memory = levels, memory
+        self.memory = memory
         self.plans = [level.plan for level in levels]
         numbers, indices = _Parts(), _Parts(9 * 3 * len(levels))
         numbers.put(self.plans[0].reaction)  # first
@@ -47,12 +48,13 @@ class Tail:
         self.numbers = torch.cat(numbers.parts)
         self.layout = torch.cat([indices.parts[0].new_tensor(layout), *indices.parts])
 
-    def __call__(self, program: Program, state: State) -> list[State]:
-        if state.u is not None or not self.levels[0].takes(state.f):
-            return execute(program, [level.composed for level in self.levels], state)
+    def __call__(self, levels: Sequence[AbstractLevel], program: Program, state: State) -> list[State]:
+        own = cast(Sequence[CudaLevel], levels)
+        if state.u is not None or not own[0].takes(state.f):
+            return execute(program, [level.composed for level in own], state)
         batch = len(state.f)
-        buffer = self.memory.get(batch, self, lambda: self.numbers.new_empty(BUFFERS * sum(self._sizes(batch))))
-        compiled = self.memory.get(batch, (self, program), lambda: self._compiled(program, buffer, batch))
+        buffer = self.memory.get(batch, Tail, lambda: self.numbers.new_empty(BUFFERS * sum(self._sizes(batch))))
+        compiled = self.memory.get(batch, (Tail, program), lambda: self._compiled(program, buffer, batch))
         instructions, states = compiled
         states[0].f.copy_(state.f)
         plan = self.plans[0]

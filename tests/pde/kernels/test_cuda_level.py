@@ -1,9 +1,11 @@
 """Hierarchies of a CUDA device against composed ones. Under the interpreter `test_triton.py` runs this file too."""
 
 import copy
+import gc
 import importlib.util
 import itertools
 import math
+import weakref
 
 import pytest
 import torch
@@ -219,9 +221,9 @@ def test_a_graph_is_captured_at_the_second_run_of_the_same_arrays(monkeypatch):
 
     monkeypatch.setattr(graph, "Graph", Fake)
     f, runs = torch.zeros(1), []
-    replay = graph._Replay(lambda state: runs.append(state.f) or [state], f)
+    replay = graph._Replay(f)
     for x in (f, f, f, torch.ones(1), f):
-        assert replay(x)[0].f is x
+        assert replay(lambda state: runs.append(state.f) or [state], x)[0].f is x
     assert [x is f for x in runs] == [True, True, False]
 
 
@@ -255,3 +257,20 @@ def test_a_solve_on_the_device_is_that_of_the_cpu(shape, dtype):
     assert math.prod(shape) >= choice.LEAST
     u = pde.solve(pde.Poisson(shape, dtype=dtype), f, rtol=rtol).u
     torch.testing.assert_close(solution.u.cpu(), u, rtol=0, atol=10 * rtol * float(u.abs().max()))
+
+
+@kernels
+@pytest.mark.parametrize("program", ["V", "fmg"])
+def test_it_goes_with_its_last_reference(program):
+    """And not when garbage is looked for, which knows nothing of a device's memory."""
+    _, fused = both((13, 10), limit=36, program=program)
+    f = random(fused).to(DEVICE)
+    gc.collect()
+    gc.disable()
+    try:
+        fused(f)
+        gone = [weakref.ref(x) for x in (fused, fused.levels[0].memory, *fused.levels)]
+        del fused
+        assert all(x() is None for x in gone)
+    finally:
+        gc.enable()

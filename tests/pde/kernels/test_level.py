@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import weakref
 
 import numpy as np
 import pytest
@@ -308,3 +309,22 @@ def test_constant_edges_are_each_operators_own():
     first, second = (pde.Poisson((7, 7)).operator() for _ in range(2))
     first.edges[1, 0].zero_()
     assert float(second.edges[1, 0]) == float(pde.Poisson((7, 7)).operator().edges[1, 0]) == 64.0
+
+
+@pytest.mark.parametrize("level", ["fused", "composed"])
+@pytest.mark.parametrize("program", ["V", "fmg"])
+def test_a_hierarchy_goes_with_its_last_reference(level, program):
+    """And not when garbage is looked for: its memory is used by the next one."""
+    problem, f = pde.Poisson((63, 63)), torch.ones(63, 63, dtype=torch.float64)
+    gc.collect()
+    gc.disable()
+    try:
+        mg = pde.multigrid(problem, program, level=level)
+        pde.solve(problem, f, mg=mg)
+        gone = [weakref.ref(x) for x in (mg, *mg.levels)]
+        del mg
+        assert all(x() is None for x in gone)
+        pde.solve(problem, f, level=level)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
