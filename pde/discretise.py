@@ -7,6 +7,7 @@ inner control volume, so that inside they are in the units of f; a row on a Neum
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .axes import Axis
-from .kernels import quick
+from .kernels import arrays, quick
 from .operators import Direction
 
 
@@ -35,7 +36,7 @@ def volumes(axes: Sequence[Axis], without: int | None = None) -> Tensor:
     out = torch.ones((1,) * len(axes), dtype=torch.float64)
     for i, axis in enumerate(axes):
         if i != without:
-            out = out * _widths(axis, i, len(axes))
+            out = _product(out, _widths(axis, i, len(axes)))
     return out
 
 
@@ -43,7 +44,7 @@ def constant_edges(axes: Sequence[Axis], a: Sequence[float]) -> dict[Direction, 
     """Edges of `-Σ a_i ∂²/∂x_i²` on points with any gaps: float64, an axis along which they are equal has size 1."""
     ndim = len(axes)
     return {
-        along(i, ndim): a[i] / axis.unit * _conductances(axis, i, ndim) * volumes(axes, without=i)
+        along(i, ndim): _product(a[i] / axis.unit * _conductances(axis, i, ndim), volumes(axes, without=i))
         for i, axis in enumerate(axes)
     }
 
@@ -51,6 +52,15 @@ def constant_edges(axes: Sequence[Axis], a: Sequence[float]) -> dict[Direction, 
 @functools.lru_cache(256)
 def _conductances(axis: Axis, i: int, ndim: int) -> Tensor:
     return line(axis.conductances, i, ndim)
+
+
+def _product(x: Tensor, y: Tensor) -> Tensor:
+    """x y, in memory that was used before where it is large: where sides are Neumann's, edges are one a point."""
+    shape = torch.broadcast_shapes(x.shape, y.shape)
+    if math.prod(shape) < arrays.SMALL:
+        return x * y
+    out: Tensor = torch.mul(x, y, out=arrays.empty(shape, np.dtype(float)))
+    return out
 
 
 @functools.lru_cache(256)

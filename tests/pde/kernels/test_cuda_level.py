@@ -159,7 +159,7 @@ def test_results_are_new_tensors_and_work_arrays_are_not():
     assert torch.equal(first, kept)
     close(second, 2 * kept.cpu())
     now = fused.levels[0].memory.kept
-    assert {key for key in now if now[key] is not memory[key]} == {(fused.levels[0], "u")}
+    assert {key for key in now if now[key] is not memory[key]} == {(fused.levels[0]._key, "u")}
     copied = copy.deepcopy(fused)
     assert torch.equal(copied(torch.cat([f, f]))[1:], first)
     assert (copied.levels[1].memory.batch, fused.levels[1].memory.batch) == (2, 1)
