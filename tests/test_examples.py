@@ -29,7 +29,7 @@ def test_a_network_and_total_variation_take_noise_from_a_photograph(example, mon
     monkeypatch.setattr(
         denoising, "NETWORKS", {"dense_mgnet": lambda: vision.dense_mgnet((1, 1), 16, in_channels=4, classes=3)}
     )
-    monkeypatch.setattr(denoising, "RATE", 2e-2)
+    monkeypatch.setattr(denoising, "RATES", (1e-6, 2e-2))
     flower = denoising.photographs()[1]
     test = flower[:, 160:208, 280:328].contiguous()
     found = denoising.main(flower, flower[:, 240:265, 280:305], test, steps=60, crop=24)
@@ -39,7 +39,9 @@ def test_a_network_and_total_variation_take_noise_from_a_photograph(example, mon
         assert expected < noisy[level] < expected + 3  # what is clipped is less
         assert found.psnr["total variation"][level] > noisy[level] + 2.5
         assert found.psnr["dense_mgnet"][level] > noisy[level] + 1.5
-    assert found.record["methods"]["dense_mgnet"]["steps"] == 60
+    method = found.record["methods"]["dense_mgnet"]
+    assert (method["steps"], method["rate"]) == (60, 2e-2)
+    assert method["rates"][1e-6]["seen"] < method["rates"][2e-2]["seen"] == method["seen"]
 
 
 def test_total_variation_keeps_an_edge_that_a_gaussian_blurs(example):

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from unified.app.figures import BLUE, GREY, ORANGE, STYLE
 
@@ -70,7 +70,9 @@ def by_size(ax: Axes, growth: list[dict[str, Any]]) -> None:
         ax.plot(at, [c["entrants"][name]["nanoseconds_per_unknown"] for c in growth], "o-", color=color, label=name)
     ax.set_xscale("log", base=2)
     ax.set_xticks(at, [f"{n}²" for n in at])
+    ax.set_yscale("log")  # small grids take what set-up and calls take: a linear axis shows nothing else
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
     ax.minorticks_off()
-    ax.set_ylim(bottom=0)
     ax.set(title="Growth", ylabel="nanoseconds per unknown")
     ax.legend()
