@@ -9,7 +9,7 @@ from pde.coarsening import Shift
 from pde.kernels import threads, volume
 from pde.kernels.instructions import SWEEP, line
 from pde.kernels.plan import plan
-from pde.kernels.start import CORRECTED, GIVEN, ZERO
+from pde.kernels.start import ADDED, CORRECTED, GIVEN, NESTED, ZERO
 from pde.kernels.tables import tables
 from pde.setup import multigrid
 from unified.multigrid import State
@@ -38,6 +38,9 @@ SWEEPS = [  # start, steps, rows in a strip, slabs
     (GIVEN, 0, 5, 1),
     (ZERO, 2, 5, 2),
     (ZERO, 1, 1000, 3),
+    (NESTED, 2, 4, 2),
+    (NESTED, 1, 1000, 3),
+    (NESTED, 0, 3, 1),
 ]
 
 
@@ -67,7 +70,8 @@ def parts_of(problem, a, c):
 def composed(level, grid, start, steps, u, f, e):
     """u, its residual, and that restricted."""
     state = State(None if start == ZERO else u, f)
-    u = level.up(state, State(e, e)).u if start == CORRECTED else state.u
+    ways = {CORRECTED: level.up, NESTED: level.interpolate}
+    u = ways[start](state, State(e, e)).u if start in ways else state.u
     for omega in steps:
         change = omega.item() * residual(grid.A, u, f) / grid.A.l1_diagonal
         u = change if u is None else u + change
@@ -116,7 +120,7 @@ def check(level, grid, made, start, n_steps, width, slabs, u, f, e, tolerance=1e
     y, restricted, sums = swept(made, level, start, steps, width, slabs, u, f, e, in_place)
     assert_same(restricted, coarse, tolerance)
     assert_same(sums[:, 0], (r.double() ** 2).flatten(1).sum(1).numpy(), tolerance)
-    if n_steps or start == CORRECTED:  # else u is as it was, and not looked at
+    if n_steps or start in (CORRECTED, NESTED):  # else u is as it was, and not looked at
         assert_same(y, x, tolerance)
         assert_same(sums[:, 1], (x.double() ** 2).flatten(1).sum(1).numpy(), tolerance)
 
@@ -127,6 +131,15 @@ def test_sweep_is_the_composed_level(shape, sides, a, c, kind):
     level, grid, made, *arrays = kind(shape, sides, a, c)
     for sweep in SWEEPS:
         check(level, grid, made, *sweep, *arrays)
+
+
+@pytest.mark.parametrize(("shape", "sides", "a", "c"), CASES)
+def test_what_is_interpolated_is_added_to_u(shape, sides, a, c):
+    level, _, made, u, f, e = problem_of(shape, sides, a, c)
+    expected = u + level.interpolate(State(None, f), State(e, e)).u
+    for width, slabs, in_place in ((4, 2, True), (1000, 3, False)):
+        y, _, _ = swept(made, level, ADDED, made.pre[:0], width, slabs, u, f, e, in_place)
+        assert_same(y, expected)
 
 
 @pytest.mark.parametrize("kind", [problem_of, varying])
