@@ -123,12 +123,12 @@ def _linear(y, to, e, at, m1, n1, axis1):
     if inner > 0:
         rows.pairs(y, to + 2, e, at + 1, inner, prolongation1[0], prolongation1[1],
                    prolongation1[2], prolongation1[3], 1)  # fmt: skip
-    for g in range(n):
-        if g == 0 or g > max(inner, 0):
-            before, mid, after = e[at + (g - 1) % m1], e[at + g % m1], e[at + (g + 1) % m1]
-            y[to + 2 * g] = prolongation1[0, g] * before + prolongation1[1, g] * mid
-            if 2 * g + 1 < n1:
-                y[to + 2 * g + 1] = prolongation1[2, g] * mid + prolongation1[3, g] * after
+    for k in range(n - max(inner, 0)):  # the first, and those after the inner ones
+        g = k if k == 0 else k + max(inner, 0)
+        before, mid, after = e[at + (g - 1) % m1], e[at + g % m1], e[at + (g + 1) % m1]
+        y[to + 2 * g] = prolongation1[0, g] * before + prolongation1[1, g] * mid
+        if 2 * g + 1 < n1:
+            y[to + 2 * g + 1] = prolongation1[2, g] * mid + prolongation1[3, g] * after
 
 
 @numba.njit(**rows.LENT)
@@ -150,9 +150,15 @@ def line(y, to, e, at, m, first, index, weights, regular):
         rows.pairs6(y, to + first + 2 * k, e, at + k, count, at + index[begin, 0], weights[0, middle],
                     weights[1, middle], weights[2, middle], weights[3, middle], weights[4, middle],
                     weights[5, middle])  # fmt: skip
-    for g in range(n):
-        if g < begin or g >= end:
-            total = y.dtype.type(0)
-            for q in range(6):
-                total += weights[q, g] * e[at + index[g, q]]
-            y[to + 1 - first + 2 * g] = total
+    for g in range(begin):
+        y[to + 1 - first + 2 * g] = _point(e, at, index, weights, g)
+    for g in range(begin + count, n):
+        y[to + 1 - first + 2 * g] = _point(e, at, index, weights, g)
+
+
+@numba.njit(**rows.LENT)
+def _point(e, at, index, weights, g):
+    """Point g of those between."""
+    low = weights[0, g] * e[at + index[g, 0]] + weights[1, g] * e[at + index[g, 1]]
+    mid = weights[2, g] * e[at + index[g, 2]] + weights[3, g] * e[at + index[g, 3]]
+    return low + mid + (weights[4, g] * e[at + index[g, 4]] + weights[5, g] * e[at + index[g, 5]])
