@@ -22,7 +22,7 @@ from . import compact
 from .averaging import averaged, is_mild
 from .axes import Axis
 from .boxes import BoxProlongation, BoxRestriction, box_weights
-from .discretise import constant_edges, line, volumes
+from .discretise import along_axis, constant_edges, volumes
 from .galerkin import product
 from .operators import Diffusion
 
@@ -111,13 +111,15 @@ def coarsen(
         axis = axes[i]
         layout = _layout(axis, i - ndim)
         if not galerkin:
-            left, right = (w.to(like) for w in _shares(axis, i, ndim))
+            left, right = (torch.tensor(w, device="cpu").to(like) for w in _shares(axis, i, ndim))
             lines[i] = LineRestriction(layout, left, right)
             restrictions.append(lines[i])
             prolongations.insert(0, LineProlongation(layout, left, right))
             if c is None and reaction is not None:
                 reaction = restrictions[-1](reaction)  # lumped: its sum over each control volume
-        interpolations.insert(0, LineInterpolation(layout, *(x.to(like.device) for x in lagrange(axis, like.dtype))))
+        index, weights = lagrange(axis)
+        index, weights = torch.tensor(index, device=like.device), torch.tensor(weights, device="cpu").to(like)
+        interpolations.insert(0, LineInterpolation(layout, index, weights))
         injections.append(Kept(layout))
         if axis.shift:
             for ways in (restrictions, injections):
@@ -150,10 +152,10 @@ def coarsen(
 
 
 @functools.lru_cache(256)
-def _shares(axis: Axis, i: int, ndim: int) -> tuple[Tensor, Tensor]:
-    """`Axis.weights` as tensors, along axis i."""
+def _shares(axis: Axis, i: int, ndim: int) -> tuple[np.ndarray, np.ndarray]:
+    """`Axis.weights`, along axis i."""
     left, right = axis.weights()
-    return line(left, i, ndim), line(right, i, ndim)
+    return along_axis(left, i, ndim), along_axis(right, i, ndim)
 
 
 def _layout(axis: Axis, at: int) -> Layout:
@@ -225,7 +227,7 @@ def shifted(A: Diffusion, axis: int, by: int) -> Diffusion:
 
 
 @functools.lru_cache(256)
-def lagrange(axis: Axis, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def lagrange(axis: Axis) -> tuple[np.ndarray, np.ndarray]:
     """Index and weights, (between, 6), of interpolation by the polynomial through the six nearest coarse points.
 
     Dirichlet sides count as points of value zero. Full multigrid needs an interpolation of higher order than the
@@ -252,4 +254,4 @@ def lagrange(axis: Axis, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     apart = nodes[:, :, None] - nodes[:, None] + np.eye(size)
     away = x - nodes
     weights = away.prod(axis=1, keepdims=True) / away / apart.prod(axis=2)
-    return torch.as_tensor(number[window]), torch.as_tensor(weights, dtype=dtype)
+    return number[window], weights

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .axes import Axis
 from .kernels import arrays, quick
+from .kernels.plain import is_array
 from .operators import Direction
 
 
@@ -26,17 +27,22 @@ def along(axis: int, ndim: int) -> Direction:
 
 def line(values: np.ndarray, axis: int, ndim: int) -> Tensor:
     """Numbers along one axis, as a tensor (1, .., n, .., 1); a single number where all are equal."""
+    return torch.tensor(along_axis(values, axis, ndim), dtype=torch.float64, device="cpu")
+
+
+def along_axis(values: np.ndarray, axis: int, ndim: int) -> np.ndarray:
+    """`line` as an array: what is kept from one problem to the next knows no device, and no mode that is on."""
     if (values == values[0]).all():
         values = values[:1]
-    return torch.as_tensor(values.copy(), dtype=torch.float64).reshape([-1 if i == axis else 1 for i in range(ndim)])
+    return values.reshape([-1 if i == axis else 1 for i in range(ndim)])
 
 
 def volumes(axes: Sequence[Axis], without: int | None = None) -> Tensor:
     """The control volumes over that of an inner point, or their faces across one axis: 1 inside, halves on sides."""
-    out = torch.ones((1,) * len(axes), dtype=torch.float64)
+    out = torch.ones((1,) * len(axes), dtype=torch.float64, device="cpu")
     for i, axis in enumerate(axes):
         if i != without:
-            out = _product(out, _widths(axis, i, len(axes)))
+            out = _product(out, torch.tensor(_widths(axis, i, len(axes)), device="cpu"))
     return out
 
 
@@ -44,28 +50,31 @@ def constant_edges(axes: Sequence[Axis], a: Sequence[float]) -> dict[Direction, 
     """Edges of `-Σ a_i ∂²/∂x_i²` on points with any gaps: float64, an axis along which they are equal has size 1."""
     ndim = len(axes)
     return {
-        along(i, ndim): _product(a[i] / axis.unit * _conductances(axis, i, ndim), volumes(axes, without=i))
+        along(i, ndim): _product(
+            a[i] / axis.unit * torch.tensor(_conductances(axis, i, ndim), device="cpu"), volumes(axes, without=i)
+        )
         for i, axis in enumerate(axes)
     }
 
 
 @functools.lru_cache(256)
-def _conductances(axis: Axis, i: int, ndim: int) -> Tensor:
-    return line(axis.conductances, i, ndim)
+def _conductances(axis: Axis, i: int, ndim: int) -> np.ndarray:
+    return along_axis(axis.conductances, i, ndim)
 
 
 def _product(x: Tensor, y: Tensor) -> Tensor:
     """x y, in memory that was used before where it is large: where sides are Neumann's, edges are one a point."""
     shape = torch.broadcast_shapes(x.shape, y.shape)
-    if math.prod(shape) < arrays.SMALL:
+    plain = all(type(z) is Tensor and is_array(z) for z in (x, y))  # on the CPU, and no stand-in for a tensor
+    if not plain or math.prod(shape) * x.element_size() < arrays.SMALL:
         return x * y
     out: Tensor = torch.mul(x, y, out=arrays.empty(shape, np.dtype(float)))
     return out
 
 
 @functools.lru_cache(256)
-def _widths(axis: Axis, i: int, ndim: int) -> Tensor:
-    return line(axis.widths, i, ndim)
+def _widths(axis: Axis, i: int, ndim: int) -> np.ndarray:
+    return along_axis(axis.widths, i, ndim)
 
 
 def field_edges(axes: Sequence[Axis], a: Tensor) -> dict[Direction, Tensor]:

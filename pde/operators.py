@@ -79,7 +79,7 @@ class Diffusion(nn.Module):
 
     @property
     def edges(self) -> dict[Direction, Tensor]:
-        return {direction: self._buffers[name] for direction, name in self._names.items()}
+        return {direction: getattr(self, name) for direction, name in self._names.items()}
 
     @property
     def is_large(self) -> bool:

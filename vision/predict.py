@@ -45,14 +45,14 @@ def predict(
     """Classify image files, and those in and below folders, in order; read as `images.read_image` says.
 
     meta: a checkpoint's note, with 'classes', 'mean', 'std' and 'image' (C, H, W). flip: average the logits of each
-    image and its mirror image, as `evaluate` does; ArgumentError where 'mirror' says that these are not of one class.
+    image and its mirror image, as `evaluate` does; ArgumentError unless 'mirror' says that these are of one class.
     unreadable: called with the error of each file that cannot be read, which is then left out; without it the first
     one is raised.
     """
     inputs, device = read_inputs(meta), model_device(model)
     if top < 1:
         raise ArgumentError("top", got=top, expected="an integer >= 1", do="use top=5")
-    check_flip(flip, meta.get("mirror", True), meta.get("data", "data of mirror=False"))
+    check_flip(flip, meta.get("mirror", False), meta.get("data", "") if "mirror" in meta else "a note without 'mirror'")
     classes, mean, std = inputs.classes, inputs.mean.to(device), inputs.std.to(device)
     paths, predictions = image_files(files), []
     with running(model, device, precision):

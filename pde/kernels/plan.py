@@ -153,7 +153,7 @@ def axis_plan(axis: Axis, a: float, coarsened: bool, dtype: np.dtype) -> AxisPla
     if coarsened:
         first = axis.first
         R, P = shares(Layout(-1, axis.n, first, axis.periodic), *map(torch.from_numpy, axis.weights()))
-    index, weights = nodes(axis, coarsened, torch.from_numpy(np.zeros(0, dtype)).dtype)
+    index, weights = nodes(axis, coarsened)
     rounded = {"edges": edges, "widths": widths, "restriction": R, "prolongation": P, "weights": weights}
     rounded = {name: x.astype(dtype) for name, x in rounded.items()}
     points = slice(1 - first, None, 2) if coarsened else slice(0)
@@ -163,13 +163,13 @@ def axis_plan(axis: Axis, a: float, coarsened: bool, dtype: np.dtype) -> AxisPla
     )
 
 
-def nodes(axis: Axis, coarsened: bool, dtype: torch.dtype) -> tuple[np.ndarray, np.ndarray]:
+def nodes(axis: Axis, coarsened: bool) -> tuple[np.ndarray, np.ndarray]:
     """index and weights of an `AxisPlan`; a point that is kept, as all are of an axis that stays, is its own."""
     index, weights = np.full((axis.n, 6), -1), np.zeros((axis.n, 6))
     kept = slice(axis.first, None, 2) if coarsened else slice(None)
     index[kept, 0], weights[kept, 0] = np.arange(len(index[kept])), 1
     if coarsened:
-        number, share = lagrange(axis, dtype)
+        number, share = lagrange(axis)
         between, taken = slice(1 - axis.first, None, 2), number.shape[1]
         index[between, :taken], weights[between, :taken] = number, np.where(number < 0, 0, share)
     return index, weights

@@ -27,7 +27,7 @@ def parts(n, sides, at=-1, ndim=1):
     transfers = (
         LineProlongation(layout, left, right),
         LineRestriction(layout, left, right),
-        LineInterpolation(layout, *lagrange(axis, torch.float64)),
+        LineInterpolation(layout, *map(torch.tensor, lagrange(axis))),
     )
     x = torch.arange(n, dtype=torch.float64) + (sides[0] == "D")
     return *transfers, x / n, x[axis.first :: 2] / n

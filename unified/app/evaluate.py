@@ -24,7 +24,7 @@ class Options:
     split: Literal["train", "valid", "test"] = "test"
     """The images to test on; valid: those that the training held out."""
     flip: bool = False
-    """Average the logits of each image and its mirror image, where both are of one class."""
+    """Average the logits of each image and its mirror image: an error where these are not of one class."""
     figures: Path | None = None
     """A folder for confusion.png and reliability.png."""
     batch_size: int = 500

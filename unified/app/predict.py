@@ -23,7 +23,7 @@ class Options:
     top: int = 3
     """Classes to name for each file."""
     flip: bool = False
-    """Average the logits of each image and its mirror image, where both are of one class."""
+    """Average the logits of each image and its mirror image: an error where these are not of one class."""
     device: str = "auto"
     """auto (cuda if there is one), cpu, cuda, cuda:1, ..."""
     json: Annotated[bool, arg(help="Print the report as JSON.")] = False

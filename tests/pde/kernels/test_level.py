@@ -7,6 +7,7 @@ import weakref
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import forward_ad
 
 import pde
@@ -304,6 +305,25 @@ def test_garbage_waits_for_a_first_call_only(collects):
     assert seen == [False, collects]
 
 
+def test_nothing_that_is_kept_knows_a_device():
+    """A problem that is made under a default device, or of stand-ins for tensors, leaves the next one as it is."""
+    shape, sides = (19, 23), [N, (D, N)]
+    with torch.device("meta"):
+        pde.Poisson(shape, bc=sides).operator()
+    with FakeTensorMode():
+        pde.Poisson(shape, bc=sides).operator()
+    f = torch.ones(shape, dtype=torch.float64)
+    assert pde.solve(pde.Poisson(shape, bc=sides), f).result.name == "converged"
+
+
+@pytest.mark.parametrize("mode", [lambda: torch.device("meta"), FakeTensorMode])
+def test_large_edges_of_stand_ins(mode):
+    shape = (1200, 1100)
+    with mode():
+        A = pde.Poisson(shape, bc=N, c=1.0, device="cpu").operator()
+    assert A.edges[1, 0].shape == (1201, 1100)
+
+
 def test_constant_edges_are_each_operators_own():
     """What is written to one does not reach the next problem's."""
     first, second = (pde.Poisson((7, 7)).operator() for _ in range(2))
@@ -316,6 +336,8 @@ def test_constant_edges_are_each_operators_own():
 def test_a_hierarchy_goes_with_its_last_reference(level, program):
     """And not when garbage is looked for: its memory is used by the next one."""
     problem, f = pde.Poisson((63, 63)), torch.ones(63, 63, dtype=torch.float64)
+    pde.solve(problem, f, mg=pde.multigrid(problem, program, level=level))  # what is imported and compiled leaves some
+    pde.solve(problem, f, level=level)
     gc.collect()
     gc.disable()
     try:
