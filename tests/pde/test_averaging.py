@@ -9,8 +9,9 @@ import torch
 
 import pde
 from pde.averaging import MILD, averaged, averages, is_mild
-from pde.coarsening import _layout, line
+from pde.coarsening import _layout
 from pde.coefficients import copied, extremes
+from pde.discretise import line
 from pde.kernels import choice
 from unified.lines import LineRestriction
 
