@@ -42,7 +42,7 @@ def volumes(axes: Sequence[Axis], without: int | None = None) -> Tensor:
     out = torch.ones((1,) * len(axes), dtype=torch.float64, device="cpu")
     for i, axis in enumerate(axes):
         if i != without:
-            out = _product(out, torch.tensor(_widths(axis, i, len(axes)), device="cpu"))
+            out = _product(out, _line(axis, "widths", i, len(axes)))
     return out
 
 
@@ -50,16 +50,18 @@ def constant_edges(axes: Sequence[Axis], a: Sequence[float]) -> dict[Direction, 
     """Edges of `-Σ a_i ∂²/∂x_i²` on points with any gaps: float64, an axis along which they are equal has size 1."""
     ndim = len(axes)
     return {
-        along(i, ndim): _product(
-            a[i] / axis.unit * torch.tensor(_conductances(axis, i, ndim), device="cpu"), volumes(axes, without=i)
-        )
+        along(i, ndim): _product(a[i] / axis.unit * _line(axis, "conductances", i, ndim), volumes(axes, without=i))
         for i, axis in enumerate(axes)
     }
 
 
+def _line(axis: Axis, what: str, i: int, ndim: int) -> Tensor:
+    return torch.tensor(_values(axis, what, i, ndim), device="cpu")
+
+
 @functools.lru_cache(256)
-def _conductances(axis: Axis, i: int, ndim: int) -> np.ndarray:
-    return along_axis(axis.conductances, i, ndim)
+def _values(axis: Axis, what: str, i: int, ndim: int) -> np.ndarray:
+    return along_axis(getattr(axis, what), i, ndim)
 
 
 def _product(x: Tensor, y: Tensor) -> Tensor:
@@ -70,11 +72,6 @@ def _product(x: Tensor, y: Tensor) -> Tensor:
         return x * y
     out: Tensor = torch.mul(x, y, out=arrays.empty(shape, np.dtype(float)))
     return out
-
-
-@functools.lru_cache(256)
-def _widths(axis: Axis, i: int, ndim: int) -> np.ndarray:
-    return along_axis(axis.widths, i, ndim)
 
 
 def field_edges(axes: Sequence[Axis], a: Tensor) -> dict[Direction, Tensor]:

@@ -117,7 +117,7 @@ MODELS = {
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """So small a network is as fast with one; and a second that waits for a busy core takes fifty times as long."""
+    """Small networks are almost as fast with one, and fifty times as slow with a second that waits for a busy core."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
