@@ -24,10 +24,10 @@ from unified.errors import ArgumentError
 from unified.multigrid import Level
 from unified.smoother import AbstractSmoother, TensorMap
 
-from .coarsening import Extrapolation
 from .hierarchy import PoissonMultigrid
 from .operators import Diffusion
 from .smoothers import Masked
+from .transfers import Extrapolation
 
 
 def symbol(stencil: Tensor, theta: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Literal, cast, final
 
@@ -17,7 +16,7 @@ from unified.smoother import AbstractSmoother
 from . import averaging, checks, memory
 from .algebraic import COARSEST, AlgebraicCycle, jumps
 from .coarse import DirectSolve
-from .coarsening import Coarsening, Extrapolation, Grid, coarsen
+from .coarsening import Grid, coarsen
 from .coefficients import check_pointwise
 from .hierarchy import PROGRAMS, PoissonMultigrid
 from .kernels import fused, wanted
@@ -88,13 +87,16 @@ def multigrid(
         check_pointwise(problem.g, problem.zeros(1, 1))
     algebraic = coarsening == "auto" and problem.g is None and jumps(problem.a, problem.ndim)
     averages = coarsening == "auto" and problem.g is None and problem.ndim > 1
-    grids, steps = _coarsened(problem, coarsest, coarsening == "full", averages, algebraic)
+    grids = _coarsened(problem, coarsest, coarsening == "full", averages, algebraic)
     algebraic = algebraic and grids[-1].unknowns > max(coarsest, COARSEST)
-    levels: list[AbstractLevel] = _levels(problem, grids, steps, make, pre, post, scheme == "fas", newtons, algebraic)
+    levels: list[AbstractLevel] = _levels(problem, grids, make, pre, post, scheme == "fas", newtons, algebraic)
     parts = f"{scheme} scheme, {describe(smoother, degree)}" + (", algebraic below" if algebraic else "")
     symmetric = pre == post and GAUSS_SEIDEL not in names(smoother)
     if level != "composed":
         levels = fused(problem, grids, levels, level == "fused")
+    for grid, one in zip(grids, levels, strict=True):
+        if isinstance(one, Level) and grid.transfers is not None:
+            grid.transfers.connect(one)
     name = "composed" if isinstance(levels[0], Level) else "fused"
     mg = PoissonMultigrid(
         problem, grids, levels, program_of(program, len(levels)), parts=parts, level=name, mirrored=symmetric
@@ -114,29 +116,29 @@ def program_of(program: Programs, n_levels: int) -> Program:
 
 
 @torch.no_grad()
-def _coarsened(
-    problem: Poisson, coarsest: int, full: bool, averages: bool, algebraic: bool
-) -> tuple[list[Grid], list[Coarsening]]:
-    """The grids, finest first, and the steps between them; algebraic: to where the rest is `AlgebraicCycle`'s."""
+def _coarsened(problem: Poisson, coarsest: int, full: bool, averages: bool, algebraic: bool) -> list[Grid]:
+    """The grids, finest first; algebraic: to where the rest is `AlgebraicCycle`'s."""
     a = None if isinstance(problem.a, Tensor) else cast(tuple[float, ...], problem.a)
     c = None if isinstance(problem.c, Tensor) else cast(float, problem.c)
-    grids, steps = [Grid(problem.axes, problem.operator())], []
+    grids = [Grid(problem.axes, problem.operator())]
     # edges are means of cells: they vary no more, but where a periodic axis closes
     mild = isinstance(problem.a, Tensor) and averages and not any(axis.periodic for axis in problem.axes)
     mild = mild and averaging.averages(cast(Tensor, problem.a), problem.ndim)
     how = {"order": problem.order, "full": full, "averages": averages}
-    while grids[-1].unknowns > coarsest and (step := coarsen(grids[-1], a, c, **how, mild=mild and not steps)):
-        steps.append(step)
-        grids.append(step.grid)
-        if algebraic and grids[-1].unknowns > COARSEST:
+    while grids[-1].unknowns > coarsest and (step := coarsen(grids[-1], a, c, **how, mild=mild and len(grids) == 1)):
+        transfers, grid = step
+        finer = grids[-2].transfers if len(grids) > 1 and problem.g is None else None
+        if finer is not None and finer.chosen == transfers.chosen:
+            finer.beyond = transfers
+        grids[-1:] = grids[-1]._replace(transfers=transfers), grid
+        if algebraic and grid.unknowns > COARSEST:
             break
-    return grids, steps
+    return grids
 
 
 def _levels(
     problem: Poisson,
     grids: Sequence[Grid],
-    steps: Sequence[Coarsening],
     make: Factory,
     pre: int,
     post: int,
@@ -144,10 +146,11 @@ def _levels(
     newtons: bool,
     algebraic: bool,
 ) -> list[Level]:
+    """Without their ways to each other, which not all need: see `Transfers.connect`."""
     levels: list[Level] = []
     # of each level, for what is not linear: restricting u and g(u)
     volumes = problem.weights[None, None] if fas or problem.g is not None else None
-    for grid, step, next_step in itertools.zip_longest(grids, steps, steps[1:]):
+    for grid in grids:
         # the one point of a singular problem has a zero for its matrix: nothing to smooth
         pair = make(grid.A, len(levels)) if grid.A.is_positive else None
         A: Diffusion | Nonlinear = grid.A
@@ -155,18 +158,15 @@ def _levels(
             A = Nonlinear(grid.A, problem.g, volumes)
             pair = newton(pair, A) if newtons and pair else pair
         both = _both(pair, pre, post)
-        if step is None:
-            return [*levels, Level(A, *both, solve=_solver(A, problem.singular, algebraic))]
-        Pi = None
-        if volumes is not None:
-            coarser = step.restriction(volumes)
-            Pi, volumes = Averaging(step.restriction, volumes, 1 / coarser) if fas else None, coarser
-        R, P = step.restriction, step.prolongation
-        better = None
-        if next_step is not None and next_step.axes == step.axes and problem.g is None:
-            better = Extrapolation(next_step.injection, next_step.interpolation, problem.order)
-        levels.append(Level(A, *both, R=R, Pi=Pi, P=P, interpolation=step.interpolation, extrapolation=better))
-    raise AssertionError("there is a coarsest grid")
+        Pi, solve = None, None
+        if grid.transfers is None:
+            solve = _solver(A, problem.singular, algebraic)
+        elif volumes is not None:
+            R = grid.transfers.restriction
+            coarser = R(volumes)
+            Pi, volumes = Averaging(R, volumes, 1 / coarser) if fas else None, coarser
+        levels.append(Level(A, *both, Pi=Pi, solve=solve))
+    return levels
 
 
 def _solver(A: Diffusion | Nonlinear, singular: bool, algebraic: bool) -> AbstractSmoother:

@@ -9,25 +9,34 @@ from torch import Tensor, nn
 
 from unified.multigrid import AbstractLevel, Level, State, solution
 
-from ..coarsening import Extrapolation
 from ..monitor import Norms
+from ..transfers import Extrapolation, Transfers
 
 
 class AbstractFusedLevel(AbstractLevel, ABC):
     """What `composed` does, to rounding, in fewer passes over memory.
 
-    That one runs for inputs that need a graph, or that were moved to another dtype or device. finest: its u leaves the
-    hierarchy, and is a new tensor in each run; else u is written in place by those ops of a run that follow the first.
-    All other arrays are made once and used again, so a level is for one run at a time.
+    That one runs for inputs that need a graph, or that were moved to another dtype or device. transfers: from its grid
+    to the next. order: see `Plan`. finest: its u leaves the hierarchy, and is a new tensor in each run; else u is
+    written in place by those ops of a run that follow the first. All other arrays are made once and used again, so a
+    level is for one run at a time.
     """
 
-    def __init__(self, composed: Level, *, finest: bool) -> None:
+    def __init__(self, level: Level, transfers: Transfers | None, order: int | None, *, finest: bool) -> None:
         super().__init__()
-        self.composed, self.finest = composed, finest
+        self.level, self.transfers, self.order, self.finest = level, transfers, order, finest
+
+    @property
+    def composed(self) -> Level:
+        """The level of maps; those to other levels, which kernels have no use for, are made when it is asked for."""
+        if self.transfers is not None:
+            self.transfers.connect(self.level)
+            self.transfers = None
+        return self.level
 
     @property
     def A(self) -> nn.Module:  # type: ignore[override]
-        return cast(nn.Module, self.composed.A)
+        return cast(nn.Module, self.level.A)
 
     @property
     @abstractmethod
@@ -46,9 +55,12 @@ class AbstractFusedLevel(AbstractLevel, ABC):
     def extended(self, u: Tensor, coarse: Tensor) -> Tensor:
         """u and the interpolation of a coarse tensor, in another array: of coarse solutions, (B, 1, *coarse grid)."""
 
-    def difference(self, extrapolation: Extrapolation, u: Tensor, below: Tensor) -> Tensor:
-        """What the solution here and that of the next coarser level tell of the error, there: see `Extrapolation`."""
-        return extrapolation.difference(u, below)
+    def difference(self, order: int, u: Tensor, below: Tensor) -> Tensor | None:
+        """What the solution here and that of the next coarser level tell of the error there, as `Extrapolation` does.
+
+        None where kernels do not find it.
+        """
+        return None
 
     def pre(self, state: State) -> State:
         return self.run(["pre"], state, None, None)[0]
@@ -70,9 +82,12 @@ class AbstractFusedLevel(AbstractLevel, ABC):
 
     def best(self, below: State, coarse: AbstractLevel | None) -> Tensor:
         """The coarse solution, as well as it is known: what is to be interpolated."""
-        u, extrapolation = solution(below), self.composed.extrapolation
-        if not isinstance(extrapolation, Extrapolation) or below.below is None:
+        u = solution(below)
+        if self.order is None or below.below is None:
             return u
-        if isinstance(coarse, AbstractFusedLevel):
-            return coarse.extended(u, coarse.difference(extrapolation, u, below.below))
-        return cast(Tensor, extrapolation(u, below.below))
+        if not isinstance(coarse, AbstractFusedLevel):
+            return cast(Extrapolation, self.composed.extrapolation)(u, below.below)  # type: ignore[no-any-return]
+        difference = coarse.difference(self.order, u, below.below)
+        if difference is None:
+            difference = cast(Extrapolation, self.composed.extrapolation).difference(u, below.below)
+        return coarse.extended(u, difference)

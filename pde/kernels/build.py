@@ -24,7 +24,8 @@ def on_cpu(problem: Poisson, grids: Sequence[Grid], levels: Sequence[Level]) -> 
     from .level import FusedLevel
 
     plans = _plans(problem, grids[:-1], levels[:-1])
-    fused = [FusedLevel(level, made, finest=i == 0) for i, (level, made) in enumerate(zip(levels, plans, strict=False))]
+    parts = enumerate(zip(levels, (grid.transfers for grid in grids), plans, strict=False))
+    fused = [FusedLevel(*part, finest=i == 0) for i, part in parts]
     out, solver = [*fused, *levels[len(fused) :]], levels[-1].solver
     if isinstance(solver, DirectSolve):
         for i in tail.small(out):
@@ -37,7 +38,7 @@ def on_cuda(problem: Poisson, grids: Sequence[Grid], levels: Sequence[Level]) ->
     from .gpu.hierarchy import hierarchy
 
     plans = _plans(problem, grids, levels) if len(levels) > 1 else []
-    out = hierarchy(levels, plans, cast(torch.device, problem.device))
+    out = hierarchy(levels, [grid.transfers for grid in grids], plans, cast(torch.device, problem.device))
     return [*out, *levels[len(out) :]], None if out else NO_PLAN
 
 

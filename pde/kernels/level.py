@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from unified.multigrid import AbstractLevel, Level, State, change, solution
 from unified.program import Kind
 
-from ..coarsening import Extrapolation
 from ..monitor import Norms
+from ..transfers import Transfers
 from . import arrays
 from .abstract import AbstractFusedLevel
 from .launch import Kernels
@@ -29,8 +29,8 @@ FUSED = {"pre", "post", "down", "up", "interpolate"}
 class FusedLevel(AbstractFusedLevel):
     """A level on NumPy arrays, its sweeps on all threads."""
 
-    def __init__(self, level: Level, plan: Plan, *, finest: bool) -> None:
-        super().__init__(level, finest=finest)
+    def __init__(self, level: Level, transfers: Transfers | None, plan: Plan, *, finest: bool) -> None:
+        super().__init__(level, transfers, plan.order, finest=finest)
         self.plan, self.kernels = plan, Kernels(plan)
         self._dtype = torch.from_numpy(plan.pre).dtype
         self._steps: dict[tuple[Kind, ...], np.ndarray] = {}
@@ -95,11 +95,11 @@ class FusedLevel(AbstractFusedLevel):
         self.kernels.sweep(ADDED, self.plan.pre[:0], x, y, x, e)
         return best
 
-    def difference(self, extrapolation: Extrapolation, u: Tensor, below: Tensor) -> Tensor:
+    def difference(self, order: int, u: Tensor, below: Tensor) -> Tensor | None:
         if self.plan.boxes or self.plan.shifts:
-            return extrapolation.difference(u, below)
+            return None
         out = self._buffer("difference", len(u), self.kernels.coarse_shape)
-        self.kernels.difference(_array(u), _array(below), extrapolation.order, _array(out))
+        self.kernels.difference(_array(u), _array(below), order, _array(out))
         return out
 
     def takes(self, state: State, *others: Tensor | None) -> bool:

@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from unified.lines import Layout, LineRestriction
+from unified.lines import Layout
 from unified.multigrid import Level
 from unified.smoother import AbstractSmoother
 
 from ..axes import Axis
-from ..coarsening import Grid, Shift, lagrange
+from ..coarsening import Grid
 from ..smoothers import OverDiagonal, roots_of, scale_of
+from ..transfers import lagrange
 from .fields import Fields, fields
 
 
@@ -91,6 +92,7 @@ class Plan(NamedTuple):
     shifts: tuple[tuple[int, int], ...]
     fields: Fields | None = None  # coefficients that vary: the axes tell of transfers alone
     boxes: bool = False
+    order: int | None = None  # of the errors that nested iteration extrapolates, if it does
 
 
 def plan(grid: Grid, level: Level, a: Sequence[float] | None, c: float | None, dtype: np.dtype) -> Plan | None:
@@ -100,20 +102,18 @@ def plan(grid: Grid, level: Level, a: Sequence[float] | None, c: float | None, d
     post = pre if smoothers[0] is smoothers[1] else dampings(smoothers[1], grid, dtype)
     if pre is None or post is None or level.Pi is not None:
         return None
-    parts = list(cast(nn.Sequential, level.R)) if level.R is not None else []
-    lines = {part.layout.axis: part for part in parts if isinstance(part, LineRestriction)}
-    shifts = tuple((part.axis, part.by) for part in parts if isinstance(part, Shift))
-    boxes = len(lines) + len(shifts) < len(parts)
-    ndim, varying = len(grid.axes), None
+    ndim, varying, ways = len(grid.axes), None, grid.transfers
+    boxes = ways is not None and ways.weights is not None
+    chosen = () if ways is None or boxes else ways.chosen
+    shifts = () if ways is None or boxes else tuple((i - ndim, -by) for i, by in ways.shifts.items())
     if a is None or c is None:
         varying = fields(grid.A)
         if varying is None:
             return None
     each = [1.0] * ndim if a is None else a
-    if boxes:
-        lines, shifts = {}, ()
-    axes = tuple(axis_plan(axis, each[i], i - ndim in lines, dtype) for i, axis in enumerate(grid.axes))
-    return Plan(axes, c or 0.0, pre, post, shifts, varying, boxes)
+    axes = tuple(axis_plan(axis, each[i], i in chosen, dtype) for i, axis in enumerate(grid.axes))
+    order = ways.order if ways is not None and ways.beyond is not None else None
+    return Plan(axes, c or 0.0, pre, post, shifts, varying, boxes, order)
 
 
 def dampings(smoother: AbstractSmoother | None, grid: Grid, dtype: np.dtype) -> np.ndarray | None:
@@ -141,7 +141,7 @@ def dampings(smoother: AbstractSmoother | None, grid: Grid, dtype: np.dtype) -> 
 
 @functools.lru_cache(64)
 def axis_plan(axis: Axis, a: float, coarsened: bool, dtype: np.dtype) -> AxisPlan:
-    """Of an axis whose transfers are those of `pde.coarsening`: they follow from it alone. Not to be written to."""
+    """Of an axis whose transfers are those of `pde.transfers`: they follow from it alone. Not to be written to."""
     middle = axis.n // 2
     edges, widths = a / axis.unit * axis.conductances, axis.widths
     if axis.periodic and axis.n == 1:

@@ -11,7 +11,6 @@ from torch import Tensor
 from unified.multigrid import AbstractLevel, State, execute
 from unified.program import Kind, Program
 
-from ..coarsening import Extrapolation
 from . import arrays, threads
 from .launch import RUNS, kept, width
 from .level import FusedLevel
@@ -79,7 +78,7 @@ def _shape(levels: Sequence[FusedLevel], inverses: int) -> Shape:
         kept=tuple(kept(plan) for plan in plans),
         wraps=tuple(plan.axes[0].periodic for plan in plans),
         steps=tuple((len(plan.pre), len(plan.post)) for plan in plans),
-        extrapolates=tuple(isinstance(level.composed.extrapolation, Extrapolation) for level in levels),
+        extrapolates=tuple(level.order is not None for level in levels),
         inverses=inverses,
     )
 

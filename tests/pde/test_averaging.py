@@ -9,10 +9,10 @@ import torch
 
 import pde
 from pde.averaging import MILD, averaged, averages, is_mild
-from pde.coarsening import _layout
 from pde.coefficients import copied, extremes
 from pde.discretise import line
 from pde.kernels import choice
+from pde.transfers import layout
 from unified.lines import LineRestriction
 
 SIDES = [
@@ -65,7 +65,7 @@ def rate(mg, cycles=12):
 
 def restrictions(axes, chosen, dtype=torch.float64):
     return {
-        i: LineRestriction(_layout(axes[i], i - 2), *(line(w, i, 2).to(dtype) for w in axes[i].weights()))
+        i: LineRestriction(layout(axes[i], i - 2), *(line(w, i, 2).to(dtype) for w in axes[i].weights()))
         for i in chosen
     }
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pde.axes import Axis
-from pde.coarsening import lagrange
+from pde.transfers import lagrange
 from unified import Layout, LineInterpolation, LineProlongation, LineRestriction
 
 SIDES = {

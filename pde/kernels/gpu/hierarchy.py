@@ -10,6 +10,7 @@ import torch
 from unified.multigrid import Level
 
 from ...coarse import DirectSolve
+from ...transfers import Transfers
 from ..plan import Plan
 from . import tail
 from .graph import Replayed
@@ -17,11 +18,13 @@ from .level import CudaLevel
 from .memory import Memory
 
 
-def hierarchy(levels: Sequence[Level], plans: Sequence[Plan], device: torch.device) -> list[CudaLevel]:
+def hierarchy(
+    levels: Sequence[Level], ways: Sequence[Transfers | None], plans: Sequence[Plan], device: torch.device
+) -> list[CudaLevel]:
     """The first of some composed levels, of which there are plans, fused; where all are, they have a `rest` too."""
     memory = Memory()
-    pairs = enumerate(zip(levels, plans, strict=False))
-    out = [CudaLevel(level, plan, device, memory, finest=i == 0) for i, (level, plan) in pairs]
+    parts = enumerate(zip(levels, ways, plans, strict=False))
+    out = [CudaLevel(*part, device, memory, finest=i == 0) for i, part in parts]
     solver = levels[-1].solver
     if len(out) < len(levels) or not isinstance(solver, DirectSolve):
         return out

@@ -14,6 +14,7 @@ from unified.program import Kind
 from unified.smoother import AbstractSmoother
 
 from ...monitor import Norms
+from ...transfers import Transfers
 from ..abstract import AbstractFusedLevel
 from ..plain import has_graph, is_array
 from ..plan import Plan
@@ -28,8 +29,17 @@ from .sweep import CORRECTED, GIVEN, ZERO, defect, product, sweep, total
 class CudaLevel(AbstractFusedLevel):
     """A level on tensors of a CUDA device. Its arrays are in `memory`. Nothing waits for the device."""
 
-    def __init__(self, level: Level, plan: Plan, device: torch.device, memory: Memory, *, finest: bool) -> None:
-        super().__init__(level, finest=finest)
+    def __init__(
+        self,
+        level: Level,
+        transfers: Transfers | None,
+        plan: Plan,
+        device: torch.device,
+        memory: Memory,
+        *,
+        finest: bool,
+    ) -> None:
+        super().__init__(level, transfers, plan.order, finest=finest)
         self.memory = memory
         self._key = object()  # of its own arrays there: the level itself would keep itself alive
         self.plan = move(plan, device)
@@ -41,7 +51,7 @@ class CudaLevel(AbstractFusedLevel):
     @property
     def solver(self) -> AbstractSmoother | None:
         """Of the coarsest level."""
-        return self.composed.solver  # type: ignore[return-value]
+        return self.level.solver  # type: ignore[return-value]
 
     @property
     def norms_of_down(self) -> Norms | None:

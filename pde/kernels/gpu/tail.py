@@ -12,7 +12,6 @@ from torch import Tensor
 from unified.multigrid import AbstractLevel, State, execute
 from unified.program import Program
 
-from ...coarsening import Extrapolation
 from . import block
 from .device import TAPS, DevicePlan
 from .instructions import BUFFERS, Compiler, Numbers
@@ -41,8 +40,7 @@ class Tail:
         for level in levels:
             pre, post = (range(numbers.put(x), numbers.size) for x in (level.plan.pre, level.plan.post))
             steps.append((pre, post))
-            start = level.composed.extrapolation
-            factor = 2.0**-start.order if isinstance(start, Extrapolation) else None
+            factor = None if level.order is None else 2.0**-level.order
             factors.append(None if factor is None else numbers.put(self.plans[0].reaction.new_tensor([factor])))
         self.places = Numbers(steps, factors, numbers.put(inverse.to(numbers.parts[0])))
         self.numbers = torch.cat(numbers.parts)

@@ -220,7 +220,19 @@ def test_auto_is_fused_from_some_size_on():
 def test_the_state_dict_has_no_work_arrays():
     composed, fused = both(problem_of("square"))
     fused(torch.randn(1, 1, 63, 63, dtype=torch.float64))
-    assert {key.replace("composed.", "") for key in fused.state_dict()} == set(composed.state_dict())
+    assert {key.replace("level.", "", 1) for key in fused.state_dict()} == set(composed.state_dict())
+
+
+def test_kernels_need_no_transfers_of_maps_and_what_needs_them_makes_them():
+    composed, fused = both(problem_of("square"), "fmg")
+    f = torch.randn(2, 1, 63, 63, dtype=torch.float64)
+    fused(f)
+    assert all(level.level.R is None and level.level.extrapolation is None for level in fused.levels[:-1])
+    assert all(level.R is not None for level in composed.levels[:-1])
+    moved = fused.float().run(State(None, f.float()))[0].u  # by maps of that dtype
+    assert moved.dtype == torch.float32
+    assert (moved - composed(f)).abs().max() < 1e-5 * composed(f).abs().max()
+    assert all(level.level.R is not None for level in fused.levels[:-1])
 
 
 def test_turning_is_a_cycle_cut_elsewhere():

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 import pde
-from pde.coarsening import Shift
 from pde.kernels import threads, volume
 from pde.kernels.instructions import SWEEP, line
 from pde.kernels.plan import plan
 from pde.kernels.start import ADDED, CORRECTED, GIVEN, NESTED, ZERO
 from pde.kernels.tables import tables
 from pde.setup import multigrid
+from pde.transfers import Shift
 from unified.multigrid import State
 from unified.smoother import residual
 
