@@ -105,7 +105,9 @@ def coarsen(
             if a is not None and order == 4 and all(axis.is_uniform for axis in axes):
                 edges, reaction = compact.edges(axes, a, c)
         like = next(iter(grid.A.edges.values()))
-        A = Diffusion([axis.n for axis in axes], edges, reaction, periodic=A.periodic, finer=grid.A).to(like)
+        edges = {direction: e.to(like) for direction, e in edges.items()}
+        reaction = None if reaction is None else reaction.to(like)
+        A = Diffusion([axis.n for axis in axes], edges, reaction, periodic=A.periodic, finer=grid.A)
     return transfers, Grid(axes, A)
 
 

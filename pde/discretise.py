@@ -39,24 +39,17 @@ def along_axis(values: np.ndarray, axis: int, ndim: int) -> np.ndarray:
 
 def volumes(axes: Sequence[Axis], without: int | None = None) -> Tensor:
     """The control volumes over that of an inner point, or their faces across one axis: 1 inside, halves on sides."""
-    out = torch.ones((1,) * len(axes), dtype=torch.float64, device="cpu")
-    for i, axis in enumerate(axes):
-        if i != without:
-            out = _product(out, _line(axis, "widths", i, len(axes)))
-    return out
+    return _product([_values(axis, "widths", i, len(axes)) for i, axis in enumerate(axes) if i != without])
 
 
 def constant_edges(axes: Sequence[Axis], a: Sequence[float]) -> dict[Direction, Tensor]:
     """Edges of `-Σ a_i ∂²/∂x_i²` on points with any gaps: float64, an axis along which they are equal has size 1."""
-    ndim = len(axes)
-    return {
-        along(i, ndim): _product(a[i] / axis.unit * _line(axis, "conductances", i, ndim), volumes(axes, without=i))
-        for i, axis in enumerate(axes)
-    }
-
-
-def _line(axis: Axis, what: str, i: int, ndim: int) -> Tensor:
-    return torch.tensor(_values(axis, what, i, ndim), device="cpu")
+    ndim, out = len(axes), {}
+    widths = [_values(axis, "widths", i, ndim) for i, axis in enumerate(axes)]
+    for i, axis in enumerate(axes):
+        faces = [*widths[:i], *widths[i + 1 :]]
+        out[along(i, ndim)] = _product([*faces, a[i] / axis.unit * _values(axis, "conductances", i, ndim)])
+    return out
 
 
 @functools.lru_cache(256)
@@ -64,14 +57,16 @@ def _values(axis: Axis, what: str, i: int, ndim: int) -> np.ndarray:
     return along_axis(getattr(axis, what), i, ndim)
 
 
-def _product(x: Tensor, y: Tensor) -> Tensor:
-    """x y, in memory that was used before where it is large: where sides are Neumann's, edges are one a point."""
-    shape = torch.broadcast_shapes(x.shape, y.shape)
-    plain = all(type(z) is Tensor and is_array(z) for z in (x, y))  # on the CPU, and no stand-in for a tensor
-    if not plain or math.prod(shape) * x.element_size() < arrays.SMALL:
-        return x * y
-    out: Tensor = torch.mul(x, y, out=arrays.empty(shape, np.dtype(float)))
-    return out
+def _product(lines: Sequence[np.ndarray]) -> Tensor:
+    """In memory that was used before where it is large: where sides are Neumann's, edges are one a point."""
+    *others, last = lines or [np.ones(1)]
+    rest = functools.reduce(np.multiply, others, np.ones((1,) * last.ndim))
+    shape = np.broadcast_shapes(rest.shape, last.shape)
+    if math.prod(shape) * last.itemsize < arrays.SMALL:
+        return torch.tensor(rest * last, device="cpu")
+    x, y = (torch.tensor(z, device="cpu") for z in (rest, last))
+    plain = type(x) is Tensor and is_array(x)  # no stand-in for a tensor
+    return torch.mul(x, y, out=arrays.empty(shape, np.dtype(float)) if plain else None)
 
 
 def field_edges(axes: Sequence[Axis], a: Tensor) -> dict[Direction, Tensor]:
