@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast, final
 
 import numpy as np
@@ -46,10 +46,15 @@ class PoissonMultigrid(AbstractMultigrid):
         parts: str,
         level: str,
         mirrored: bool,
+        twin: Callable[..., PoissonMultigrid] | None = None,
     ) -> None:
+        """mirrored: whether the smoothers of the way down and up are each other's adjoints.
+
+        twin: makes a hierarchy with such smoothers, for a program, where nobody asked for those that are not.
+        """
         super().__init__(levels, program)
         self.problem, self.grids = problem, tuple(grids)
-        self.parts, self.level, self.mirrored = parts, level, mirrored
+        self.parts, self.level, self.mirrored, self.twin = parts, level, mirrored, twin
 
     @property
     def A(self) -> Diffusion | Nonlinear:
@@ -133,10 +138,18 @@ class PoissonMultigrid(AbstractMultigrid):
         """The same levels, run by another program."""
         levels = [level for level in self.levels if isinstance(level, AbstractLevel)]
         how = {"parts": self.parts, "level": self.level}
-        return PoissonMultigrid(self.problem, self.grids, levels, program, mirrored=self.mirrored, **how)
+        return PoissonMultigrid(
+            self.problem, self.grids, levels, program, mirrored=self.mirrored, twin=self.twin, **how
+        )
 
     def aspreconditioner(self) -> LinearOperator:
-        """One run from zero as a SciPy operator on flat vectors, for scipy.sparse.linalg.cg and its like."""
+        """One run from zero as a SciPy operator on flat vectors, for scipy.sparse.linalg.cg and its like.
+
+        Symmetric, as those gradients need it, unless a smoother or a program was asked for that is not: of `twin`,
+        where there is one.
+        """
+        if self.twin is not None:
+            return self.twin(program=self.program).aspreconditioner()
         problem = self.problem
         if problem.batch > 1 or problem.g is not None:
             got = "a nonlinear problem" if problem.g else f"a batch of {problem.batch} coefficients"

@@ -17,7 +17,7 @@ from . import checks
 from .hierarchy import PoissonMultigrid
 from .mixed import Mixed, single
 from .problems import Poisson, same
-from .setup import multigrid
+from .setup import SYMMETRIC, multigrid
 
 
 def check_stopping(rtol: float, max_cycles: int) -> None:
@@ -72,9 +72,14 @@ def for_each(name: str, x: Tensor, f: Tensor, problem: Poisson) -> Tensor:
 
 
 def cycle(
-    problem: Poisson, precision: str, mg: PoissonMultigrid | None, options: Mapping[str, object]
+    problem: Poisson, precision: str, mg: PoissonMultigrid | None, options: Mapping[str, object], *, symmetric: bool
 ) -> PoissonMultigrid | Mixed:
-    """The hierarchy given, if it fits, or a new one; for mixed precision in float32, under a float64 residual."""
+    """The hierarchy given, if it fits, or a new one; for mixed precision in float32, under a float64 residual.
+
+    symmetric: a new one with smoothers that make its cycle so, unless others are asked for.
+    """
+    if symmetric and mg is None and options.get("smoother") is None:
+        options = {**options, "smoother": SYMMETRIC}
     if precision == "problem":
         return hierarchy(problem, mg, options)
     if problem.dtype != torch.float64:

@@ -82,8 +82,8 @@ def _check_real(smoother: AbstractSmoother) -> None:
 
 def newton(pair: Pair, A: Nonlinear) -> Pair:
     """The smoothers of `D⁻¹L` as smoothers of A."""
-    pre = Newton(pair.pre, A)
-    return Pair(pre, pre if pair.pre is pair.post else Newton(pair.post, A))
+    pre, post = (None if one is None else Newton(one, A) for one in pair)
+    return Pair(pre, pre if pair.pre is pair.post else post)
 
 
 @final

@@ -7,7 +7,7 @@ No pyplot and no global style: `ax.figure.savefig("name.png")` writes a new figu
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from unified.errors import ArgumentError
+from unified.multigrid import Level
 from unified.program import Program
 from unified.roots import residual_polynomial
 from unified.smoother import AbstractSmoother
@@ -23,6 +24,7 @@ from unified.solution import Solution
 from . import checks
 from .coarsening import Grid
 from .hierarchy import PoissonMultigrid
+from .kernels.abstract import AbstractFusedLevel
 from .smoothers import roots_of, scale_of
 from .spectra import spectrum, unseen_from
 
@@ -107,19 +109,19 @@ def plot_spectrum(mg: PoissonMultigrid, ax: Axes | None = None, level: int = 0) 
     Below: the eigenvalues, at most a thousand, evenly chosen from all; Ritz values where they are too many to compute.
     Marked: the roots of p, a complex pair at its real part. Shaded, where they have a closed form: the eigenvalues
     that some vector unseen by the next grid has, and how little the smoother leaves of those at worst. Drawn is the
-    smoother of the way down, if there is one.
+    smoother of the way down, if there is one, and both ways' where they are the halves of one polynomial ("split").
 
     >>> import pde
     >>> print(plot_spectrum(pde.multigrid(pde.Poisson((63, 63))), level=1).get_title(loc="left"))
     level 1, 31 × 31
-    correction scheme, chebyshev4 of degree 2
+    correction scheme, split of degree 2
     """
     checks.instance("mg", mg, PoissonMultigrid, "use pde.multigrid(problem)")
     checks.whole("level", level, least=0, usual=0)
     if level >= len(mg.levels):
         raise ArgumentError("level", got=level, expected=f"0 to {len(mg.levels) - 1}", do="use level=0")
-    grid, smoother = mg.grids[level], _smoother(mg, level)
-    roots, scale = roots_of(smoother), scale_of(smoother)
+    grid, smoothers = mg.grids[level], _smoothers(mg, level)
+    roots, scale = np.concatenate([roots_of(one) for one in smoothers]), scale_of(smoothers[0])
     every = spectrum(grid.A, scale)
     ax = _axes(ax, (6.4, 4.0))
     low = unseen_from(grid, mg.grids[level + 1]) if scale is None and level + 1 < len(mg.grids) else None
@@ -140,7 +142,7 @@ def plot_spectrum(mg: PoissonMultigrid, ax: Axes | None = None, level: int = 0) 
     _mark(ax, roots, every.hi)
     ax.set_ylim(-0.11 * top, top)
     matrix = "A" if scale is None else "D⁻¹A"
-    ax.set(xlabel=f"eigenvalue λ of {matrix}", ylabel="|p(λ)|, left by one smoothing")
+    ax.set(xlabel=f"eigenvalue λ of {matrix}", ylabel="|p(λ)|, left by smoothing")
     ax.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=True)
     _title(ax, f"level {level}, {_shape(grid)}\n{mg.parts}")
     legend = ax.legend(frameon=False, fontsize=8.5, loc="upper right" if falls else "upper left")
@@ -174,12 +176,14 @@ def _title(ax: Axes, text: str) -> None:
     ax.set_title(text, loc="left", fontsize=10)
 
 
-def _smoother(mg: PoissonMultigrid, level: int) -> AbstractSmoother:
-    part: Any = mg.levels[level]
-    smoother: AbstractSmoother | None = part.pre_smoother or part.post_smoother
-    if smoother is None:
+def _smoothers(mg: PoissonMultigrid, level: int) -> list[AbstractSmoother]:
+    """That of one way; those of both where they share no root: their polynomial is the product."""
+    part = mg.levels[level]
+    pre, post = cast(Level, part.level if isinstance(part, AbstractFusedLevel) else part).smoothers
+    each = [smoother for smoother in (pre, post) if smoother is not None]
+    if not each:
         raise ArgumentError("level", got=f"{level}, which smooths nothing", expected="a smoother", do="use pre=1")
-    return smoother
+    return each if not np.intersect1d(*map(roots_of, (each[0], each[-1]))).size else each[:1]
 
 
 def _ways(program: Program) -> dict[str, list[tuple[float, float]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Literal, cast, final
 
@@ -23,15 +24,16 @@ from .kernels import fused, wanted
 from .nonlinear import NewtonSolve, Nonlinear, newton
 from .operators import Diffusion
 from .problems import Poisson
-from .smoothers import GAUSS_SEIDEL, Factory, Pair, Smoother, describe, factory, is_function, names, sweeps
+from .smoothers import GAUSS_SEIDEL, SPLIT, Factory, Pair, Smoother, describe, factory, is_function, names
 
+SYMMETRIC = "chebyshev4"  # what a symmetric cycle smooths with where nothing is said
 Programs = str | Program | Callable[[int], Program]  # a name, a program, or a function of the number of levels
 
 
 def multigrid(
     problem: Poisson,
     program: Programs = "V",
-    smoother: Smoother = "chebyshev4",
+    smoother: Smoother | None = None,
     degree: int = 2,
     *,
     pre: int = 1,
@@ -44,9 +46,11 @@ def multigrid(
     """Set up multigrid: a hierarchy of grids, coarsened along the axes of strong coupling, and a program on it.
 
     program: "V", "W", "F", "fmg", "backslash", a program, or a function of the number of levels.
-    smoother: "chebyshev4", "chebyshev1" (on [1/4, 1] λmax), "optimised4", "jacobi", "redblack" (Gauss-Seidel); a
-    sequence of roots relative to each level's λmax of D⁻¹A, real or in conjugate pairs; a function of its operator; or
-    a sequence of these, one a level from the finest, the last for all coarser ones (`pde.learn` makes one).
+    smoother: "split" (one Chebyshev polynomial, half of its roots on the way down, the others on the way up);
+    "chebyshev4", "chebyshev1" (on [1/4, 1] λmax), "optimised4", "jacobi", "redblack" (Gauss-Seidel); a sequence of
+    roots relative to each level's λmax of D⁻¹A, real or in conjugate pairs; a function of its operator; or a sequence
+    of these, one a level from the finest, the last for all coarser ones (`pde.learn` makes one). None is "split", and
+    "chebyshev4", whose cycle is symmetric, for problems that conjugate gradients solve (see `gradients`).
     degree: of a named smoother's polynomial, or its sweeps. pre, post: how often it is applied on the way down and up.
     scheme: "correction", or "fas", which carries u to the coarse levels too; "auto" is "fas" for a nonlinear problem.
     level: how a level is computed: "composed" of torch functions, with autograd; "fused" in one pass over memory, by
@@ -59,7 +63,7 @@ def multigrid(
     between cells only once, and then by couplings instead of grids.
 
     >>> multigrid(Poisson((15, 15)))
-    PoissonMultigrid: V, correction scheme, chebyshev4 of degree 2, composed levels
+    PoissonMultigrid: V, correction scheme, split of degree 2, composed levels
     level              grid    unknowns                 spacing
         0           15 x 15         225         0.0625 x 0.0625
         1             7 x 7          49           0.125 x 0.125
@@ -81,17 +85,24 @@ def multigrid(
         do = 'use scheme="auto"'
         raise ArgumentError("scheme", got='"correction", for a nonlinear problem', expected='"fas"', do=do)
     scheme = ("correction" if problem.g is None else "fas") if scheme == "auto" else scheme
+    twin = None
+    if smoother is None and gradients(problem):
+        smoother = SYMMETRIC
+    elif smoother is None:
+        how = {"pre": pre, "post": post, "scheme": scheme, "level": level}
+        how |= {"coarsest": coarsest, "coarsening": coarsening}
+        smoother, twin = SPLIT, functools.partial(multigrid, problem, smoother=SYMMETRIC, degree=degree, **how)
     newtons = problem.g is not None and not is_function(smoother)  # a given smoother is taken as it is
-    make = factory(smoother, degree, relative=newtons)
+    make = factory(smoother, degree, pre, post, relative=newtons)
     if problem.g is not None:
         check_pointwise(problem.g, problem.zeros(1, 1))
     algebraic = coarsening == "auto" and problem.g is None and jumps(problem.a, problem.ndim)
     averages = coarsening == "auto" and problem.g is None and problem.ndim > 1
     grids = _coarsened(problem, coarsest, coarsening == "full", averages, algebraic)
     algebraic = algebraic and grids[-1].unknowns > max(coarsest, COARSEST)
-    levels: list[AbstractLevel] = _levels(problem, grids, make, pre, post, scheme == "fas", newtons, algebraic)
+    levels: list[AbstractLevel] = _levels(problem, grids, make, scheme == "fas", newtons, algebraic)
     parts = f"{scheme} scheme, {describe(smoother, degree)}" + (", algebraic below" if algebraic else "")
-    symmetric = pre == post and GAUSS_SEIDEL not in names(smoother)
+    symmetric = pre == post and not {GAUSS_SEIDEL, SPLIT} & set(names(smoother))
     if level != "composed":
         levels = fused(problem, grids, levels, level == "fused")
     for grid, one in zip(grids, levels, strict=True):
@@ -99,10 +110,23 @@ def multigrid(
             grid.transfers.connect(one)
     name = "composed" if isinstance(levels[0], Level) else "fused"
     mg = PoissonMultigrid(
-        problem, grids, levels, program_of(program, len(levels)), parts=parts, level=name, mirrored=symmetric
+        problem, grids, levels, program_of(program, len(levels)), parts=parts, level=name, mirrored=symmetric, twin=twin
     )
     # what is made of numbers alone begins on the CPU
     return mg if torch.device(problem.device).type == "cpu" else mg.to(problem.device)
+
+
+def gradients(problem: Poisson) -> bool:
+    """Whether conjugate gradients are to solve it, around the cycle: where a is a field that is not mild.
+
+    Or where, at order 4, c outweighs diffusion over a spacing: the compact stencil is then hard to smooth.
+    """
+    if problem.g is not None:
+        return False
+    if isinstance(problem.a, Tensor):
+        return not averaging.averages(problem.a, problem.ndim)
+    a, c = cast(tuple[float, ...], problem.a), problem.c
+    return problem.order == 4 and cast(float, c) > min(x / h**2 for x, h in zip(a, problem.h, strict=True))
 
 
 def program_of(program: Programs, n_levels: int) -> Program:
@@ -140,8 +164,6 @@ def _levels(
     problem: Poisson,
     grids: Sequence[Grid],
     make: Factory,
-    pre: int,
-    post: int,
     fas: bool,
     newtons: bool,
     algebraic: bool,
@@ -152,12 +174,11 @@ def _levels(
     volumes = problem.weights[None, None] if fas or problem.g is not None else None
     for grid in grids:
         # the one point of a singular problem has a zero for its matrix: nothing to smooth
-        pair = make(grid.A, len(levels)) if grid.A.is_positive else None
+        pair = make(grid.A, len(levels)) if grid.A.is_positive else Pair(None, None)
         A: Diffusion | Nonlinear = grid.A
         if problem.g is not None:
             A = Nonlinear(grid.A, problem.g, volumes)
-            pair = newton(pair, A) if newtons and pair else pair
-        both = _both(pair, pre, post)
+            pair = newton(pair, A) if newtons else pair
         Pi, solve = None, None
         if grid.transfers is None:
             solve = _solver(A, problem.singular, algebraic)
@@ -165,7 +186,7 @@ def _levels(
             R = grid.transfers.restriction
             coarser = R(volumes)
             Pi, volumes = Averaging(R, volumes, 1 / coarser) if fas else None, coarser
-        levels.append(Level(A, *both, Pi=Pi, solve=solve))
+        levels.append(Level(A, *pair, Pi=Pi, solve=solve))
     return levels
 
 
@@ -173,14 +194,6 @@ def _solver(A: Diffusion | Nonlinear, singular: bool, algebraic: bool) -> Abstra
     if isinstance(A, Nonlinear):
         return NewtonSolve(A)
     return AlgebraicCycle(A, singular=singular) if algebraic else DirectSolve(A, singular=singular)
-
-
-def _both(pair: Pair | None, pre: int, post: int) -> tuple[AbstractSmoother | None, AbstractSmoother | None]:
-    """Those of the way down and up, so often: one object wherever they are the same."""
-    if pair is None:
-        return None, None
-    down = sweeps(pair.pre, pre)
-    return down, down if pair.pre is pair.post and pre == post else sweeps(pair.post, post)
 
 
 @final

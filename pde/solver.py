@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, cast, final
+from typing import Literal, final
 
 import torch
 from torch import Tensor
@@ -19,7 +19,6 @@ from unified.solution import Result, Solution
 
 from . import checks, inputs, memory
 from .adjoint import Outcome, Run, implicit, tell
-from .averaging import averages
 from .boundary import Boundary, read
 from .hierarchy import PoissonMultigrid
 from .kernels import quick
@@ -28,7 +27,7 @@ from .linearised import newton_step
 from .mixed import Mixed
 from .monitor import Monitor
 from .problems import Poisson
-from .setup import multigrid
+from .setup import SYMMETRIC, gradients, multigrid
 from .singular import balanced, centred
 from .turning import CYCLES, Step, nested, turning
 from .watch import Callback, Progress, Watch, check_watching
@@ -166,7 +165,7 @@ def solve(
     rhs = inputs.batch("f", f, problem)
     if boundary is not None or problem.g is not None:  # else the first residual tells, without a pass of its own
         inputs.check_finite("f", f)
-    cycle = inputs.cycle(problem, precision, mg, options)
+    cycle = inputs.cycle(problem, precision, mg, options, symmetric=method == "pcg")
     lift = None
     if boundary is not None:
         boundary = read(boundary, problem)
@@ -220,17 +219,9 @@ def solve(
 def _method(problem: Poisson, boundary: Boundary, u0: Tensor | None) -> Method:
     if problem.g is not None:  # its nested iteration has no use for a start, nor for a lift of the boundary values
         return "fmg" if boundary is None and u0 is None else "mg"
-    if (isinstance(problem.a, Tensor) and not averages(problem.a, problem.ndim)) or _reacts(problem):
+    if gradients(problem):
         return "pcg"
     return "fmg" if u0 is None else "mg"
-
-
-def _reacts(problem: Poisson) -> bool:
-    """Whether c outweighs diffusion over a spacing, where the compact stencil is hard to smooth."""
-    if problem.order == 2:
-        return False
-    a, c = cast(tuple[float, ...], problem.a), cast(float, problem.c)
-    return c > min(x / h**2 for x, h in zip(a, problem.h, strict=True))
 
 
 def _differentiable(
@@ -254,7 +245,7 @@ def _differentiable(
 
 def _by_jacobian(problem: Poisson, u: Tensor, like: Iteration, f: Tensor) -> Tensor:
     """A'(u)⁻¹ f."""
-    mg = multigrid(problem.linearised(u))
+    mg = multigrid(problem.linearised(u), smoother=SYMMETRIC)
     v, outcome = replace(like, cycle=mg, stream=METHODS["pcg"])(f, None, None)
     tell("adjoint", outcome)
     return v

@@ -23,15 +23,17 @@ import pde
 from unified import chebyshev_roots, fmg
 
 CYCLES = {  # name: arguments of pde.multigrid, largest size
+    "V, split of degree 2": (("V", "split", 2), None),
     "V, chebyshev1 of degree 2": (("V", "chebyshev1", 2), None),
     "V, chebyshev4 of degree 2": (("V", "chebyshev4", 2), None),
     "V, optimised4 of degree 2": (("V", "optimised4", 2), None),
+    "W, split of degree 2": (("W", "split", 2), 255),
     "W, chebyshev1 of degree 2": (("W", "chebyshev1", 2), 255),
     "W, chebyshev4 of degree 2": (("W", "chebyshev4", 2), 255),
     "F, chebyshev4 of degree 2": (("F", "chebyshev4", 2), 255),
     **{
         f"V, {name} of degree {degree}": (("V", name, degree), 255)
-        for name in ("chebyshev1", "chebyshev4", "jacobi")
+        for name in ("split", "chebyshev1", "chebyshev4", "jacobi")
         for degree in (1, 2, 3, 4)
         if name == "jacobi" or degree != 2
     },

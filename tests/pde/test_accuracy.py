@@ -134,7 +134,7 @@ def test_scipy_cg_with_our_preconditioner():
 @pytest.mark.parametrize(("program", "symmetric"), [("V", True), ("W", True), ("F", False), ("fmg", False)])
 def test_the_preconditioner_is_symmetric_where_it_says_so(program, symmetric):
     problem = pde.Poisson((15, 15))
-    mg = pde.multigrid(problem, program, coarsest=1)  # four levels
+    mg = pde.multigrid(problem, program, "chebyshev4", coarsest=1)  # four levels
     unit = torch.eye(225, dtype=torch.float64).reshape(225, 1, 15, 15)
     M = mg(unit).reshape(225, 225)
     assert mg.symmetric == symmetric

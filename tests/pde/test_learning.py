@@ -49,7 +49,7 @@ def test_the_solver_takes_it_for_other_right_hand_sides(learned):
     f = torch.randn(31, 31, dtype=torch.float64)
     for method in ("mg", "pcg", "fmg"):
         few = pde.solve(problem, f, method=method, smoother=learned, **FULL)
-        many = pde.solve(problem, f, method=method, **FULL)
+        many = pde.solve(problem, f, method=method, smoother="chebyshev4", **FULL)
         assert few.result.ok
         assert few.cycles <= many.cycles
 

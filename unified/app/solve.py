@@ -35,8 +35,8 @@ class Options:
     """How to use the cycles: after a full multigrid start, from zero, or inside conjugate gradients."""
     program: Literal["V", "W", "F"] = "V"
     """The cycle."""
-    smoother: str = "chebyshev4"
-    """chebyshev4, chebyshev1, optimised4, jacobi or redblack."""
+    smoother: str | None = None
+    """split, chebyshev4, chebyshev1, optimised4, jacobi or redblack; by default split, or chebyshev4 with pcg."""
     degree: int = 2
     """Degree of the smoother's polynomial (or sweeps), before and after the coarse correction."""
     dtype: Literal["float64", "float32"] = "float64"
@@ -63,6 +63,8 @@ def run(options: Options) -> dict[str, Any]:
     import torch
 
     import pde
+    from pde.setup import SYMMETRIC
+    from pde.smoothers import SPLIT
 
     dtype = getattr(torch, options.dtype)
     problem = pde.Poisson(
@@ -103,7 +105,7 @@ def run(options: Options) -> dict[str, Any]:
         "dtype": options.dtype,
         "precision": solution.precision,
         "device": options.device,
-        "smoother": options.smoother,
+        "smoother": options.smoother or (SYMMETRIC if solution.method == "pcg" else SPLIT),
         "degree": options.degree,
         "ok": solution.result.ok,
         "result": solution.result.name,
