@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from unified.errors import ArgumentError
 from unified.roots import Roots, chebyshev_roots, leja, optimised_roots
-from unified.smoother import AbstractSmoother, Factor, Relaxation, Scaled, TensorMap, polynomial
+from unified.smoother import AbstractSmoother, Factor, Relaxation, Scaled, TensorMap, product
 
 from . import checks
 from .operators import Diffusion
@@ -63,28 +63,33 @@ def factory(smoother: Smoother, degree: int, pre: int = 1, post: int = 1, *, rel
     checks.whole("degree", degree, least=1, usual=2)
 
     def make(A: Diffusion, roots: Roots) -> Pair:
-        return both(*((polynomial(roots),) if relative else in_units_of_diagonal(A, roots)))
+        roots = leja(roots)
+        return both(*((product(roots),) if relative else in_units_of_diagonal(A, roots)))
 
     def both(smoother: AbstractSmoother) -> Pair:
         """One object wherever they are the same."""
         down = sweeps(smoother, pre)
         return Pair(down, down if pre == post else sweeps(smoother, post))
 
-    def halves(A: Diffusion) -> Pair:
-        """One polynomial: what an error meets between two coarse grids is the way up and then the way down."""
+    def halves() -> Factory:
+        """Of one polynomial: what an error meets between two coarse grids is the way up and then the way down."""
         n = degree * (pre + post)
-        hi = A.bounds[1]
-        roots = leja(chebyshev_roots(n, hi, hi * lower(n), kind=1)) if n else np.zeros(0)
+        roots = leja(chebyshev_roots(n, 1.0, lower(n), kind=1)).real if n else np.zeros(0)
         parts = [part for part in np.split(roots, [degree * pre]) if len(part)]
-        made = iter(map(polynomial, parts) if relative else in_units_of_diagonal(A, *parts))
-        return Pair(next(made) if pre else None, next(made) if post else None)
+
+        def pair(A: Diffusion, level: int) -> Pair:
+            scaled = [part * A.bounds[1] for part in parts]
+            made = iter(map(product, scaled) if relative else in_units_of_diagonal(A, *scaled))
+            return Pair(next(made) if pre else None, next(made) if post else None)
+
+        return pair
 
     if isinstance(smoother, str):
         checks.one_of("smoother", smoother, NAMES, note=", numbers (roots) or a function of the operator")
         if smoother == GAUSS_SEIDEL:
             return lambda A, level: both(gauss_seidel(A, degree, relative=relative))
         if smoother == SPLIT:
-            return lambda A, level: halves(A)
+            return halves()
         roots = ROOTS[smoother]
         return lambda A, level: make(A, roots(A.bounds[1], degree))
     if isinstance(smoother, AbstractSmoother):
@@ -127,15 +132,15 @@ def _checked(smoother: AbstractSmoother) -> AbstractSmoother:
 
 
 def in_units_of_diagonal(A: Diffusion, *each: Roots) -> list[AbstractSmoother]:
-    """Polynomials in D̃⁻¹A by their roots (see `l1_diagonal`); a diagonal of one number goes into the roots."""
+    """Polynomials in D̃⁻¹A by their roots, in order; see `l1_diagonal`. A diagonal of one number goes into the roots."""
     if A.survey is not None:
         inverse = InverseDiagonal(A)
-        return [OverDiagonal(polynomial(roots), inverse) for roots in each]
+        return [OverDiagonal(product(roots), inverse) for roots in each]
     diagonal = A.l1_diagonal
     if diagonal.numel() == 1:
-        return [polynomial(np.asarray(roots) * float(diagonal)) for roots in each]
+        return [product(np.asarray(roots) * float(diagonal)) for roots in each]
     scale = 1 / diagonal
-    return [Scaled(polynomial(roots), scale) for roots in each]
+    return [Scaled(product(roots), scale) for roots in each]
 
 
 @final
@@ -258,6 +263,7 @@ def sweeps(smoother: AbstractSmoother, times: int) -> AbstractSmoother | None:
 def roots_of(smoother: AbstractSmoother) -> np.ndarray:
     """The roots of a smoother's residual polynomial, in A or (see `Scaled`) in D⁻¹A: complex, factor by factor.
 
+    >>> from unified import polynomial
     >>> roots_of(polynomial([2.0, 1 + 1j, 1 - 1j]))
     array([2.+0.j, 1.+1.j, 1.-1.j])
     """

@@ -236,18 +236,27 @@ def polynomial(roots: Roots, *, trainable: bool = False, **slots: Slot) -> Relax
     >>> polynomial([1.0, 2 + 1j, 2 - 1j]).steps
     2
     """
-    parts = factors(leja(np.asarray(roots)))
+    return product(leja(np.asarray(roots)), trainable=trainable, **slots)
+
+
+def product(roots: Roots, *, trainable: bool = False, **slots: Slot) -> Relaxation:
+    """`polynomial` with its factors in the order given, conjugate roots side by side or not."""
     B = [
         Factor.root(p.real, trainable=trainable) if p.imag == 0 else Factor.pair(p.real, p.imag, trainable=trainable)
-        for p in parts
+        for p in factors(roots)
     ]
     return Relaxation(len(B), B, **slots)
+
+
+_NOTHING = nn.ModuleList()  # in all slots that are empty: to make one takes longer than to make a factor
 
 
 def _slot(name: str, value: nn.Module | Sequence[nn.Module], steps: int) -> nn.ModuleList:
     if isinstance(value, nn.Module) and not isinstance(value, nn.ModuleList):
         value = [value]
     modules = list(value)
+    if not modules:
+        return _NOTHING
     if len(set(modules)) == 1 and len(modules) == steps:
         modules = modules[:1]  # one object for every step is a shared one: its keys must not stand twice
     if modules and steps % len(modules):

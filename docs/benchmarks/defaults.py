@@ -25,6 +25,7 @@ CHOICES: dict[str, dict[str, object]] = {
     "degree 1": {"degree": 1},
     "degree 3": {"degree": 3},
     "degree 4": {"degree": 4},
+    "chebyshev4": {"smoother": "chebyshev4"},
     "chebyshev1": {"smoother": "chebyshev1"},
     "optimised4": {"smoother": "optimised4"},
     "jacobi": {"smoother": "jacobi"},
