@@ -46,9 +46,9 @@ NAMES = (*ROOTS, SPLIT, GAUSS_SEIDEL)
 def lower(degree: int) -> float:
     """From which part of λmax on a split polynomial is small: at most from where modes begin that a coarse grid lacks.
 
-    Of 1/25 to 2/9, those with the best V-cycles in two and three dimensions: .2, .13, .1 and .07 for degree 2, 4, 6, 8.
+    By the V-cycles it makes in two and three dimensions: about .2, .15, .1 and .075 are best for degree 2, 4, 6 and 8.
     """
-    return min(1 / 5, 1 / (2 * degree))
+    return min(0.2, 0.6 / degree)
 
 
 def factory(smoother: Smoother, degree: int, pre: int = 1, post: int = 1, *, relative: bool = False) -> Factory:

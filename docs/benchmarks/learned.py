@@ -2,12 +2,12 @@
 
 python docs/benchmarks/learned.py [--quick] [--seed 0] [--threads 1]
 
-A V-cycle smooths once on the way down and once on the way up; a pass is one product with A, and a polynomial of
-degree k takes k. The classical choice is made on the training problem, as the learned roots are: the best of jacobi,
-chebyshev4, optimised4, chebyshev1 on [lo, 1] λmax with the best of some lo, and, where the passes allow, red-black
-Gauss-Seidel, one sweep of which takes a product for each colour here: 2 on the finest grid. An implementation that
-computes a colour's points alone does a sweep in one pass; those factors stand in a column of their own. Factors and
-iterations are those of larger grids, and of coefficient fields that neither choice has seen.
+A V-cycle smooths once on the way down and once on the way up; a pass is one product with A, and a polynomial of degree
+k takes k. The classical choice is made on the training problem, as the learned roots are: the best of jacobi,
+chebyshev4, optimised4, split, chebyshev1 on [lo, 1] λmax with the best of some lo, and, where the passes allow,
+red-black Gauss-Seidel, one sweep of which takes a product for each colour here: 2 on the finest grid. An
+implementation that computes a colour's points alone does a sweep in one pass; those factors stand in a column of their
+own. Factors and iterations are those of larger grids, and of coefficient fields that neither choice has seen.
   factor   asymptotic: what the last 5 of 60 cycles leave of a random error's energy norm, a cycle
   pcg      iterations of conjugate gradients to 1e-10, random f (flexible ones for Gauss-Seidel)
 """
@@ -89,7 +89,7 @@ FAMILIES = {
 def candidates(degree: int, colours: int) -> dict[str, dict[str, Any]]:
     """The classical smoothers of so many passes."""
     out: dict[str, dict[str, Any]] = {
-        name: {"smoother": name, "degree": degree} for name in ("jacobi", "chebyshev4", "optimised4")
+        name: {"smoother": name, "degree": degree} for name in ("jacobi", "chebyshev4", "optimised4", "split")
     }
     for lo in LOWER_ENDS:
         out[f"chebyshev1, lo = {lo}"] = {"smoother": chebyshev_roots(degree, 1.0, lo, kind=1).tolist()}

@@ -278,7 +278,7 @@ def defaults(result: dict[str, Any]) -> str:
     base = ", ".join(f"{case['choices'][names[0]]['seconds']:.3g} s" for case in cases)
     note = (
         f"Time of `pde.solve` to {result['rtol']:.0e}, set-up included, relative to that of the defaults in the same "
-        f"repeat: medians of {result['repeats']}, smallest and largest. The defaults take {base}: `chebyshev4` of "
+        f"repeat: medians of {result['repeats']}, smallest and largest. The defaults take {base}: `split` of "
         "degree 2, V(1,1), full multigrid first, float64."
     )
     return "\n\n".join(["## The choice of defaults", source(result), note, table(head, rows)])

@@ -69,7 +69,7 @@ def test_the_roots_of_both_ways_are_those_of_one_polynomial(problem, degree, pre
     assert [len(roots) for roots in each] == [degree * pre, degree * post]
     n, relative = degree * (pre + post), mg.A.diagonal.numel() > 1
     hi = mg.A.bounds[relative]
-    roots = chebyshev_roots(n, hi, hi * min(1 / 5, 1 / (2 * n)), kind=1)
+    roots = chebyshev_roots(n, hi, hi * min(0.2, 0.6 / n), kind=1)
     np.testing.assert_allclose(np.sort(np.concatenate(each).real), roots, rtol=1e-12)
     if relative and pre and post:
         assert down.scale.data_ptr() == up.scale.data_ptr()

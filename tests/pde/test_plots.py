@@ -191,7 +191,7 @@ def test_spectrum_shows_eigenvalues_polynomial_and_roots(level):
     ax = pde.plot_spectrum(MG, level=level)
     grid = MG.grids[level]
     radius = grid.A.bounds[0]
-    roots = np.sort(chebyshev_roots(4, radius, radius / 8, kind=1))
+    roots = np.sort(chebyshev_roots(4, radius, 0.15 * radius, kind=1))
     eigenvalues = np.linalg.eigvalsh(grid.A.to_scipy().toarray())
     np.testing.assert_allclose(line(ax, "eigenvalues")[:, 0], eigenvalues, rtol=1e-10)
     curve = line(ax, "|p(λ)|")
