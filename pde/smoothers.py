@@ -16,6 +16,7 @@ from unified.roots import Roots, chebyshev_roots, leja, optimised_roots
 from unified.smoother import AbstractSmoother, Factor, Relaxation, Scaled, TensorMap, product
 
 from . import checks
+from .kernels.plain import outside_modes
 from .operators import Diffusion
 
 One = str | Sequence[float] | Sequence[complex] | Callable[[Diffusion], AbstractSmoother]
@@ -155,7 +156,7 @@ class InverseDiagonal(nn.Module):
     def forward(self) -> Tensor:
         like = next(iter(self.operator.edges.values()))
         if self._known is None or (self._known.dtype, self._known.device) != (like.dtype, like.device):
-            self._known = 1 / self.operator.l1_diagonal
+            self._known = outside_modes(lambda: 1 / self.operator.l1_diagonal)
         return self._known
 
 

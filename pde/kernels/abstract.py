@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import cast
 
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from unified.multigrid import AbstractLevel, Level, State, solution
 
 from ..monitor import Norms
 from ..transfers import Extrapolation, Transfers
+from .plain import outside_modes
 
 
 class AbstractFusedLevel(AbstractLevel, ABC):
@@ -30,7 +32,7 @@ class AbstractFusedLevel(AbstractLevel, ABC):
     def composed(self) -> Level:
         """The level of maps; those to other levels, which kernels have no use for, are made when it is asked for."""
         if self.transfers is not None:
-            self.transfers.connect(self.level)
+            outside_modes(partial(self.transfers.connect, self.level))
             self.transfers = None
         return self.level
 

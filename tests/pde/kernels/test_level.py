@@ -235,6 +235,30 @@ def test_kernels_need_no_transfers_of_maps_and_what_needs_them_makes_them():
     assert all(level.level.R is not None for level in fused.levels[:-1])
 
 
+def hessian(mg, f):
+    one = torch.ones((), dtype=torch.float64)
+    torch.func.jacrev(torch.func.jacfwd(lambda t: mg(t * f).sum()))(one)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [torch.inference_mode(), torch.device("meta"), FakeTensorMode(allow_non_fake_inputs=True), hessian],
+    ids=["inference", "meta", "fake", "transform"],
+)
+@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # torch's own
+def test_maps_made_under_a_mode_know_nothing_of_it(first):
+    composed, fused = both(problem_of("square"))
+    f = torch.randn(1, 1, 63, 63, dtype=torch.float64)
+    if first is hessian:
+        hessian(fused, f)
+    else:
+        with first:
+            assert fused.levels[0].composed.R is not None
+    f.requires_grad_()
+    gradients = [torch.autograd.grad(mg(f).square().sum(), f)[0] for mg in (composed, fused)]
+    close(*gradients)
+
+
 def test_turning_is_a_cycle_cut_elsewhere():
     assert head(cycle("V", 3)) == cycle("V", 3)[:2]
     assert head(cycle("V", 1)) is None
