@@ -1,7 +1,8 @@
 """Time to solution of what `pde.solve` could do by default: smoothers, degrees, cycles, starts and precisions.
 
-All choices take turns, repeat by repeat, on each problem; a time is relative to that of the default in the same repeat.
-Each solves twice in its turn, and the second time counts: the first one finds the memory of the choice before.
+All choices take turns, repeat by repeat and from another one on each time, on each problem; a time is relative to that
+of the default in the same repeat. Each solves twice in its turn, and the second time counts: the first one finds the
+memory of the choice before.
 """
 
 from __future__ import annotations
@@ -55,8 +56,10 @@ class Row:
 
 def measure(case: Case, repeats: int, rtol: float) -> dict[str, dict[str, object]]:
     f, rows = case.f, {name: Row() for name in CHOICES}
-    for _ in range(repeats):
-        for name, options in CHOICES.items():
+    every = list(CHOICES.items())
+    for repeat in range(repeats):
+        first = repeat * len(every) // repeats  # who follows a choice with much memory pays for it
+        for name, options in [*every[first:], *every[:first]]:
             for again in (False, True):
                 gc.collect()
                 began = time.perf_counter()
