@@ -235,6 +235,19 @@ def test_kernels_need_no_transfers_of_maps_and_what_needs_them_makes_them():
     assert all(level.level.R is not None for level in fused.levels[:-1])
 
 
+def test_transfers_that_follow_a_field_are_moved_with_it():
+    a = 10.0 ** torch.randint(-2, 3, (64, 64), generator=torch.Generator().manual_seed(0)).double()
+    problem, f = pde.Poisson((63, 63), a=a), torch.randn(1, 1, 63, 63, dtype=torch.float64)
+    fused = pde.multigrid(problem, level="fused")
+    assert isinstance(fused.levels[0], FusedLevel)
+    u = fused(f)
+    other = pde.multigrid(problem, level="fused").float()
+    assert {x.dtype for x in other.levels[0].composed.R.buffers()} == {torch.float32}
+    moved = other.run(State(None, f.float()))[0].u
+    assert moved.dtype == torch.float32
+    assert (moved - u).abs().max() < 1e-4 * u.abs().max()
+
+
 def hessian(mg, f):
     one = torch.ones((), dtype=torch.float64)
     torch.func.jacrev(torch.func.jacfwd(lambda t: mg(t * f).sum()))(one)
