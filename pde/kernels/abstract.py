@@ -26,9 +26,10 @@ class AbstractFusedLevel(AbstractLevel, ABC):
 
     def __init__(self, level: Level, transfers: Transfers | None, order: int | None, *, finest: bool) -> None:
         super().__init__()
-        self.level, self.transfers, self.order, self.finest = level, transfers, order, finest
         if transfers is not None and transfers.weights is not None:
-            self.composed  # noqa: B018 (its kernels stand between these, which are to be moved as A is)
+            transfers.connect(level)  # kernels stand between those that follow a field; they are moved as A is
+            transfers = None
+        self.level, self.transfers, self.order, self.finest = level, transfers, order, finest
 
     @property
     def composed(self) -> Level:
