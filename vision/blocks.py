@@ -58,12 +58,13 @@ def strided(inputs: int, outputs: int) -> nn.Sequential:
 
 
 @final
-class Multiplied(nn.Module):
+class Depthwise(nn.Module):
     """A depthwise 3x3 convolution whose output channels mc .. mc + m - 1 read input channel c; stride 2, padding 1.
 
     As m convolutions of one output a channel, side by side: those have kernels of their own on a CPU, which made the
-    two in one pass 1.3 to 2.3 times slower (docs/results/vision_speed.json). weight: (outputs, 1, 3, 3), as that of
-    the one convolution.
+    two in one pass 1.3 to 2.3 times slower (docs/results/vision_speed.json). On a CPU bfloat16 is computed as float32:
+    oneDNN has no kernel for the gradient of a strided one in bfloat16, and takes thirty times as long as the forward
+    pass. weight: (outputs, 1, 3, 3), as that of the one convolution.
     """
 
     def __init__(self, convolution: nn.Conv2d) -> None:
@@ -71,16 +72,23 @@ class Multiplied(nn.Module):
         self.weight, self.multiplier = convolution.weight, convolution.out_channels // convolution.in_channels
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, m C, ceil(H/2), ceil(W/2))
-        parts = [self.weight[k :: self.multiplier] for k in range(self.multiplier)]
+        if x.dtype == torch.bfloat16 and x.is_cpu:
+            with torch.autocast("cpu", enabled=False):
+                return self._convolved(x.float(), self.weight.float()).to(x.dtype)
+        return self._convolved(x, self.weight)
+
+    def _convolved(self, x: Tensor, weight: Tensor) -> Tensor:
+        parts = [weight[k :: self.multiplier] for k in range(self.multiplier)]
         outputs = [F.conv2d(x, part, stride=2, padding=1, groups=x.shape[1]) for part in parts]
+        if self.multiplier == 1:
+            return outputs[0]
         rows = [output.movedim(1, -1) for output in outputs]  # stacked so, the result is channels-last
         return torch.stack(rows, -1).flatten(-2).movedim(-1, 1)
 
 
 def depthwise(inputs: int, outputs: int, *, gain: float = 2.0) -> nn.Module:
     """Poly-MgNet's R and Pi: a depthwise convolution with stride 2."""
-    convolution = conv(inputs, outputs, stride=2, depthwise=True, gain=gain)
-    return convolution if inputs == outputs else Multiplied(convolution)
+    return Depthwise(conv(inputs, outputs, stride=2, depthwise=True, gain=gain))
 
 
 def averaged(inputs: int, outputs: int, *, gain: float = 1.0) -> nn.Module:

@@ -11,7 +11,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from vision.blocks import Multiplied
+from vision.blocks import Depthwise
 from vision.network import MgNet
 
 
@@ -55,7 +55,7 @@ def _published(transfer: nn.Module | None) -> nn.Module | None:
     """A depthwise transfer as the one grouped convolution that it is."""
     if isinstance(transfer, nn.Sequential):
         return nn.Sequential(*map(_published, transfer))
-    if not isinstance(transfer, Multiplied):
+    if not isinstance(transfer, Depthwise):
         return transfer
     outputs = len(transfer.weight)
     inputs = outputs // transfer.multiplier

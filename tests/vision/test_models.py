@@ -266,6 +266,26 @@ def test_a_depthwise_transfer_is_the_grouped_convolution(multiplier, layout):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("multiplier", [1, 2])
+def test_a_depthwise_transfer_in_bfloat16_is_the_one_in_float32_rounded(multiplier):
+    """It is computed in float32 on a CPU, where oneDNN has no strided kernel for the gradient in bfloat16."""
+    torch.manual_seed(0)
+    transfer = depthwise(4, 4 * multiplier)
+    x = torch.randn(2, 4, 8, 8).bfloat16()
+    grads, outputs = [], []
+    for mixed in (True, False):
+        at = x.clone().requires_grad_() if mixed else x.float().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            y = transfer(at)
+        outputs.append(y)
+        grads.append(torch.autograd.grad(y, (at, transfer.weight), torch.ones_like(y)))
+    assert outputs[0].dtype == grads[0][0].dtype == torch.bfloat16
+    assert grads[0][1].dtype == torch.float32
+    assert torch.equal(outputs[0], outputs[1].bfloat16())
+    assert torch.equal(grads[0][0], grads[1][0].bfloat16())
+    assert torch.equal(grads[0][1], grads[1][1])
+
+
 def test_channels_last_changes_nothing():
     torch.manual_seed(0)
     model = vision.mgnet((2, 2), 8).double().eval()
