@@ -58,7 +58,7 @@ class AlgebraicCycle(AbstractSmoother):
 
     def __init__(self, A: Diffusion, *, singular: bool = False) -> None:
         super().__init__()
-        like = next(iter(A.edges.values()))
+        like = A.like
         matrices = _matrices(A)
         self.count, matrix = len(matrices), _block_diagonal(matrices)
         owner = np.repeat(np.arange(self.count), math.prod(A.shape))

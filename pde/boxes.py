@@ -164,7 +164,7 @@ def full(x: Tensor, shape: Sequence[int], direction: Direction) -> Tensor:
 def _local(A: Diffusion, P: Interpolation, kind: Kind) -> dict[Corner, Tensor]:
     """The points of a kind, from those around them that are between on fewer axes, by the edges to them."""
     if not any(kind):
-        one = next(iter(A.edges.values())).new_ones(())
+        one = A.like.new_ones(())
         return {kind: one.expand(*(n + 2 for n in P.coarse))}
     out: dict[Corner, Tensor] = {}
     for to, share in _proportions(P, kind, _collapsed(A, P, kind)).items():

@@ -37,7 +37,7 @@ class DirectSolve(AbstractSmoother):
                 expected=f"at most {LIMIT} in all",
                 do="use coarsest=9",
             )
-        like = next(iter(A.edges.values()))
+        like = A.like
         self.register_buffer("inverse", inverse(A.dense().double(), singular=singular).to(like.dtype), persistent=False)
 
     def forward(self, A: TensorMap, u: Tensor | None, f: Tensor) -> Tensor:

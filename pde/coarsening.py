@@ -104,7 +104,7 @@ def coarsen(
             reaction = c * volumes(axes) if c else None
             if a is not None and order == 4 and all(axis.is_uniform for axis in axes):
                 edges, reaction = compact.edges(axes, a, c)
-        like = next(iter(grid.A.edges.values()))
+        like = grid.A.like
         edges = {direction: e.to(like) for direction, e in edges.items()}
         reaction = None if reaction is None else reaction.to(like)
         A = Diffusion([axis.n for axis in axes], edges, reaction, periodic=A.periodic, finer=grid.A)

@@ -118,7 +118,7 @@ def hierarchy(
         expected = "one of this problem, with its numbers of now" + (" in float32" if mixed else "")
         do = "use pde.multigrid(" + ("pde.single(problem))" if mixed else "problem)")
         raise ArgumentError("mg", got=got, expected=expected, do=do)
-    dtype = next(iter(mg.grids[0].A.edges.values())).dtype
+    dtype = mg.grids[0].A.like.dtype
     if dtype != problem.dtype:
         do = "make a problem of that dtype instead of moving mg"
         raise ArgumentError("mg", got=f"a hierarchy in {dtype}", expected=f"{problem.dtype}, as the problem", do=do)

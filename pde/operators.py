@@ -82,6 +82,12 @@ class Diffusion(nn.Module):
         return {direction: getattr(self, name) for direction, name in self._names.items()}
 
     @property
+    def like(self) -> Tensor:
+        """One of its edges: what dtype and device they have."""
+        e: Tensor = getattr(self, self._names[self.directions[0]])
+        return e
+
+    @property
     def is_large(self) -> bool:
         """Whether kernels do what is done to its edges: where they are many, or were on a finer grid."""
         parts = [*self.edges.values(), *(() if self.reaction is None else (self.reaction,))]
@@ -271,7 +277,7 @@ class Diffusion(nn.Module):
 
     def dense(self) -> Tensor:
         """A as matrices (B, N, N), one for each of a batch of coefficients."""
-        like, size = next(iter(self.edges.values())), math.prod(self.shape)
+        like, size = self.like, math.prod(self.shape)
         basis = torch.eye(size, dtype=like.dtype, device=like.device).reshape(size, *self.shape)
         out: Tensor = self(basis)
         return out.reshape(-1, size, size)

@@ -24,7 +24,7 @@ from .kernels import fused, wanted
 from .nonlinear import NewtonSolve, Nonlinear, newton
 from .operators import Diffusion
 from .problems import Poisson
-from .smoothers import GAUSS_SEIDEL, SPLIT, Factory, Pair, Smoother, describe, factory, is_function, names
+from .smoothers import GAUSS_SEIDEL, SPLIT, Factory, OverDiagonal, Pair, Smoother, describe, factory, is_function, names
 
 SYMMETRIC = "chebyshev4"  # what a symmetric cycle smooths with where nothing is said
 Programs = str | Program | Callable[[int], Program]  # a name, a program, or a function of the number of levels
@@ -106,8 +106,12 @@ def multigrid(
     if level != "composed":
         levels = fused(problem, grids, levels, level == "fused")
     for grid, one in zip(grids, levels, strict=True):
-        if isinstance(one, Level) and grid.transfers is not None:
-            grid.transfers.connect(one)
+        if isinstance(one, Level):  # what a fused level asks for late, if ever
+            for part in one.modules():
+                if isinstance(part, OverDiagonal):
+                    part.make()
+            if grid.transfers is not None:
+                grid.transfers.connect(one)
     name = "composed" if isinstance(levels[0], Level) else "fused"
     mg = PoissonMultigrid(
         problem, grids, levels, program_of(program, len(levels)), parts=parts, level=name, mirrored=symmetric, twin=twin

@@ -133,52 +133,59 @@ def _checked(smoother: AbstractSmoother) -> AbstractSmoother:
 
 
 def in_units_of_diagonal(A: Diffusion, *each: Roots) -> list[AbstractSmoother]:
-    """Polynomials in D̃⁻¹A by their roots, in order; see `l1_diagonal`. A diagonal of one number goes into the roots."""
-    if A.survey is not None:
-        inverse = InverseDiagonal(A)
-        return [OverDiagonal(product(roots), inverse) for roots in each]
-    diagonal = A.l1_diagonal
-    if diagonal.numel() == 1:
-        return [product(np.asarray(roots) * float(diagonal)) for roots in each]
-    scale = 1 / diagonal
-    return [Scaled(product(roots), scale) for roots in each]
+    """Polynomials in D̃⁻¹A by their roots, in order; see `l1_diagonal`."""
+    inverse = InverseDiagonal(A)
+    return [OverDiagonal(np.asarray(roots), inverse) for roots in each]
 
 
 @final
-class InverseDiagonal(nn.Module):
+class InverseDiagonal:
     """1/D̃ of an operator, computed when it is needed and once for all who need it."""
 
     def __init__(self, A: Diffusion) -> None:
-        super().__init__()
         self.operator = A
         self._known: Tensor | None = None
+        diagonal = A.l1_diagonal if A.survey is None else None
+        self.number = float(diagonal) if diagonal is not None and diagonal.numel() == 1 else None
 
-    def forward(self) -> Tensor:
-        like = next(iter(self.operator.edges.values()))
+    def __call__(self) -> Tensor:
+        like = self.operator.like
         if self._known is None or (self._known.dtype, self._known.device) != (like.dtype, like.device):
-            self._known = outside_modes(lambda: 1 / self.operator.l1_diagonal)
+            self._known = 1 / self.operator.l1_diagonal
         return self._known
 
 
 @final
 class OverDiagonal(AbstractSmoother):
-    """`Scaled` by 1/D̃ of a large operator, which is computed when it is needed: a fused level has no use for it."""
+    """The polynomial in D̃⁻¹A that has these roots, factor by factor.
 
-    def __init__(self, smoother: AbstractSmoother, inverse: InverseDiagonal) -> None:
+    The factors, and D̃ where it is a field, are made when they are first applied, or by `make`: a fused level has no use
+    for them, and to make them would take half of its set-up. A diagonal that is one number goes into the roots.
+    """
+
+    def __init__(self, roots: np.ndarray, inverse: InverseDiagonal) -> None:
         super().__init__()
-        self.smoother, self.inverse = smoother, inverse
+        self.roots, self.inverse = roots, inverse
+        self._made: tuple[AbstractSmoother, torch.dtype, torch.device] | None = None  # in no state dict
 
     @property
     def operator(self) -> Diffusion:
         return self.inverse.operator
 
-    @property
-    def scale(self) -> Tensor:
-        out: Tensor = self.inverse()
-        return out
+    def make(self) -> AbstractSmoother:
+        number, like = self.inverse.number, self.operator.like
+        one: AbstractSmoother = product(self.roots if number is None else self.roots * number)
+        one = one if number is not None else Scaled(one, self.inverse())
+        if like.device.type != "cpu":
+            one = one.to(like.device)
+        self._made = one, like.dtype, like.device
+        return one
 
     def forward(self, A: TensorMap, u: Tensor | None, f: Tensor) -> Tensor:
-        out: Tensor = Scaled(self.smoother, self.scale)(A, u, f)
+        like = self.operator.like
+        if self._made is None or self._made[1:] != (like.dtype, like.device):
+            outside_modes(self.make)
+        out: Tensor = cast(tuple[AbstractSmoother, object, object], self._made)[0](A, u, f)
         return out
 
 
@@ -199,7 +206,7 @@ def gauss_seidel(A: Diffusion, sweeps: int, *, relative: bool = False) -> Abstra
 
 def colouring(A: Diffusion) -> list[Tensor]:
     """Masks (*grid), one a colour."""
-    device = next(iter(A.edges.values())).device
+    device = A.like.device
     parity = torch.meshgrid(*(torch.arange(n, device=device) % 2 for n in A.shape), indexing="ij")
     if all(sum(map(abs, direction)) == 1 for direction in A.directions):
         total = sum(parity) % 2  # type: ignore[operator]
@@ -270,7 +277,10 @@ def roots_of(smoother: AbstractSmoother) -> np.ndarray:
     """
     if isinstance(smoother, Sweeps):
         return np.tile(roots_of(smoother.smoother), smoother.times)
-    if isinstance(smoother, Scaled | OverDiagonal):
+    if isinstance(smoother, OverDiagonal):
+        number = smoother.inverse.number
+        return (smoother.roots if number is None else smoother.roots * number).astype(complex)
+    if isinstance(smoother, Scaled):
         return roots_of(smoother.smoother)
     if isinstance(smoother, Relaxation) and not any(map(len, (smoother.phi, smoother.psi, smoother.tau))):
         factors = [B for B in smoother.B if isinstance(B, Factor) and _is_scalar(B)]
@@ -282,10 +292,12 @@ def roots_of(smoother: AbstractSmoother) -> np.ndarray:
 
 
 def scale_of(smoother: AbstractSmoother) -> Tensor | None:
-    """What `Scaled` multiplies A by, None for a smoother in A itself."""
+    """What a smoother multiplies A by, None for one in A itself."""
     if isinstance(smoother, Sweeps):
         return scale_of(smoother.smoother)
-    return smoother.scale if isinstance(smoother, Scaled | OverDiagonal) else None
+    if isinstance(smoother, OverDiagonal):
+        return smoother.inverse() if smoother.inverse.number is None else None
+    return smoother.scale if isinstance(smoother, Scaled) else None
 
 
 def _is_scalar(factor: Factor) -> bool:

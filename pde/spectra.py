@@ -46,7 +46,7 @@ def spectrum(A: Diffusion, scale: Tensor | None = None, *, most: int = 2**20) ->
             matrix = root[:, None] * matrix * root
         return Spectrum(np.linalg.eigvalsh(matrix), "eigenvalues", hi)
     half = torch.ones(()) if scale is None else scale.sqrt()
-    like = next(iter(A.edges.values())).new_empty(1, 1, *A.shape)
+    like = A.like.new_empty(1, 1, *A.shape)
     return Spectrum(ritz_values(lambda x: half * A(half * x), like, steps=STEPS), "Ritz values", hi)
 
 

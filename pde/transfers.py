@@ -102,7 +102,7 @@ class Transfers:
 
     @property
     def _like(self) -> Tensor:
-        return next(iter(self.A.edges.values()))
+        return self.A.like
 
     def _layout(self, i: int) -> Layout:
         return layout(self.axes[i], i - len(self.axes))

@@ -72,7 +72,7 @@ def is_steep(A: Diffusion, axes: Sequence[Axis], bound: float) -> bool:
 
 def averaged(A: Diffusion, lines: Mapping[int, LineRestriction]) -> dict[Direction, Tensor]:
     """The edges of `pde.averaging.averaged` in two dimensions."""
-    fine, like = _fields(A).edges, next(iter(A.edges.values()))
+    fine, like = _fields(A).edges, A.like
     dtype, coarse, transfers = fine[0].dtype, list(A.shape), []
     for i in range(2):
         first, R, around = 0, np.zeros((3, 0), dtype), False

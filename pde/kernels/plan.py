@@ -122,21 +122,24 @@ def dampings(smoother: AbstractSmoother | None, grid: Grid, dtype: np.dtype) -> 
         return np.zeros(0, dtype)
     if any(parameter.requires_grad for parameter in smoother.parameters()):
         return None
-    over_diagonal = isinstance(smoother, OverDiagonal) and smoother.operator is grid.A
+    if isinstance(smoother, OverDiagonal) and smoother.operator is grid.A and smoother.inverse.number is None:
+        return _dampings(smoother.roots, dtype)
     try:
-        roots, scale = roots_of(smoother), None if over_diagonal else scale_of(smoother)
+        roots, scale = roots_of(smoother), scale_of(smoother)
     except ValueError:
         return None
-    diagonal = torch.ones(()) if over_diagonal else grid.A.diagonal
+    diagonal = grid.A.diagonal
     if scale is None:
         if diagonal.numel() != 1:
             return None
         roots = roots / float(diagonal)
     elif not torch.allclose(scale * diagonal, torch.ones_like(diagonal)):
         return None
-    if (roots.imag != 0).any():
-        return None
-    return (1 / roots.real).astype(dtype)
+    return _dampings(roots, dtype)
+
+
+def _dampings(roots: np.ndarray, dtype: np.dtype) -> np.ndarray | None:
+    return None if (roots.imag != 0).any() else (1 / roots.real).astype(dtype)
 
 
 @functools.lru_cache(64)

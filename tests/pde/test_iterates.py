@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import pde
-from pde.smoothers import roots_of
+from pde.smoothers import roots_of, scale_of
 from tests.reference.dense_multigrid import Multigrid
 from unified import chebyshev_roots, fmg
 
@@ -72,7 +72,7 @@ def test_the_roots_of_both_ways_are_those_of_one_polynomial(problem, degree, pre
     roots = chebyshev_roots(n, hi, hi * min(0.2, 0.6 / n), kind=1)
     np.testing.assert_allclose(np.sort(np.concatenate(each).real), roots, rtol=1e-12)
     if relative and pre and post:
-        assert down.scale.data_ptr() == up.scale.data_ptr()
+        assert scale_of(down).data_ptr() == scale_of(up).data_ptr()
 
 
 def test_what_smooths_where_nothing_is_said():

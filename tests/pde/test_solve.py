@@ -6,6 +6,7 @@ import torch
 
 import pde
 from unified import ArgumentError, Relaxation, Result, polynomial
+from unified.multigrid import State
 
 METHODS = ["auto", "fmg", "mg", "pcg"]
 
@@ -170,6 +171,18 @@ def test_a_hierarchy_can_be_used_again_and_a_smoother_be_given(problem):
     assert pde.solve(problem, f, mg=mg, method="mg").result.ok
     assert isinstance(mg.levels[0].pre_smoother, Relaxation)
     assert len(mg.state_dict()) == 2 * len(mg.levels)  # two factors a level: pre and post are one object
+
+
+@pytest.mark.parametrize("bc", ["dirichlet", "neumann"])  # a diagonal of one number, a field
+def test_smoothers_by_name_follow_their_level_to_another_dtype(bc):
+    problem = pde.Poisson((31, 15), c=1.0, bc=bc)
+    f = torch.randn(1, 1, 31, 15, dtype=torch.float64)
+    mg = pde.multigrid(problem)
+    want = mg(f)
+    for dtype in (torch.float32, torch.float64):  # mg(f) refuses another than the problem's
+        found = mg.to(dtype).run(State(None, f.to(dtype)))[0].u
+        assert found.dtype == dtype
+        assert (found - want).abs().max() < 1e-6 * want.abs().max()
 
 
 def test_the_hierarchy_prints_as_a_table():

@@ -223,12 +223,21 @@ def test_the_state_dict_has_no_work_arrays():
     assert {key.replace("level.", "", 1) for key in fused.state_dict()} == set(composed.state_dict())
 
 
-def test_kernels_need_no_transfers_of_maps_and_what_needs_them_makes_them():
+def parts(level):
+    """Its smoothers."""
+    return (level if isinstance(level, Level) else level.level).smoothers
+
+
+def test_kernels_need_no_maps_and_what_needs_them_makes_them():
     composed, fused = both(problem_of("square"), "fmg")
     f = torch.randn(2, 1, 63, 63, dtype=torch.float64)
     fused(f)
     assert all(level.level.R is None and level.level.extrapolation is None for level in fused.levels[:-1])
     assert all(level.R is not None for level in composed.levels[:-1])
+    made = [[one._made is not None for level in mg.levels[:-1] for one in parts(level)] for mg in (composed, fused)]
+    assert all(made[0])
+    assert len(made[0]) == len(made[1]) == 2 * len(fused.levels[:-1])
+    assert not any(made[1])
     moved = fused.float().run(State(None, f.float()))[0].u  # by maps of that dtype
     assert moved.dtype == torch.float32
     assert (moved - composed(f)).abs().max() < 1e-5 * composed(f).abs().max()
