@@ -27,10 +27,11 @@ from . import checks
 from .hierarchy import PoissonMultigrid
 from .learned import Learned, Roots, mean
 from .operators import Diffusion
+from .polynomials import roots_of
 from .problems import Poisson
 from .setup import multigrid
 from .singular import centred
-from .smoothers import ROOTS, Smoother, is_by_level, roots_of
+from .smoothers import ROOTS, Smoother, is_by_level
 
 LOWER_ENDS = (0.04, 0.06, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3)
 Start = str | Sequence[complex] | Sequence[Sequence[complex]]

@@ -16,7 +16,8 @@ from unified.smoother import AbstractSmoother, Factor, Relaxation, Scaled, Tenso
 
 from .coefficients import Pointwise, derivative
 from .operators import Diffusion
-from .smoothers import Pair, Sweeps
+from .polynomials import Sweeps
+from .smoothers import Pair
 
 NEWTON_STEPS = 30  # on the coarsest level, each halved up to as many times
 ENOUGH = 1e-12  # of the residual there

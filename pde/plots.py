@@ -25,7 +25,7 @@ from . import checks
 from .coarsening import Grid
 from .hierarchy import PoissonMultigrid
 from .kernels.abstract import AbstractFusedLevel
-from .smoothers import roots_of, scale_of
+from .polynomials import roots_of, scale_of
 from .spectra import spectrum, unseen_from
 
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#6b7280"

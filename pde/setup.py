@@ -23,8 +23,9 @@ from .hierarchy import PROGRAMS, PoissonMultigrid
 from .kernels import fused, wanted
 from .nonlinear import NewtonSolve, Nonlinear, newton
 from .operators import Diffusion
+from .polynomials import OverDiagonal
 from .problems import Poisson
-from .smoothers import GAUSS_SEIDEL, SPLIT, Factory, OverDiagonal, Pair, Smoother, describe, factory, is_function, names
+from .smoothers import GAUSS_SEIDEL, SPLIT, Factory, Pair, Smoother, describe, factory, is_function, names
 
 SYMMETRIC = "chebyshev4"  # what a symmetric cycle smooths with where nothing is said
 Programs = str | Program | Callable[[int], Program]  # a name, a program, or a function of the number of levels

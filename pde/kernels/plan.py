@@ -24,7 +24,7 @@ from unified.smoother import AbstractSmoother
 
 from ..axes import Axis
 from ..coarsening import Grid
-from ..smoothers import OverDiagonal, roots_of, scale_of
+from ..polynomials import OverDiagonal, roots_of, scale_of
 from ..transfers import lagrange
 from .fields import Fields, fields
 

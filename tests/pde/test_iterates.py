@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import pde
-from pde.smoothers import roots_of, scale_of
+from pde.polynomials import roots_of, scale_of
 from tests.reference.dense_multigrid import Multigrid
 from unified import chebyshev_roots, fmg
 

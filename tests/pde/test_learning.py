@@ -10,7 +10,7 @@ import torch
 
 import pde
 from pde.learning import Training, asymptotic_factor, reductions
-from pde.smoothers import roots_of
+from pde.polynomials import roots_of
 from unified import ArgumentError, polynomial
 
 FULL = {"coarsening": "full"}

@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 import pde
-from pde.smoothers import roots_of
+from pde.polynomials import roots_of
 from pde.spectra import spectrum
 from unified import ArgumentError, MapCorrection, Relaxation, backslash, chebyshev_roots, fmg, polynomial
 from unified.app import figures
