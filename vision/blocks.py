@@ -62,7 +62,7 @@ class Depthwise(nn.Module):
     """A depthwise 3x3 convolution whose output channels mc .. mc + m - 1 read input channel c; stride 2, padding 1.
 
     As m convolutions of one output a channel, side by side: those have kernels of their own on a CPU, which made the
-    two in one pass 1.3 to 2.3 times slower (docs/results/vision_speed.json). On a CPU bfloat16 is computed as float32:
+    two in one pass 1.6 to 1.8 times slower (docs/results/vision_speed.json). On a CPU bfloat16 is computed as float32:
     oneDNN has no kernel for the gradient of a strided one in bfloat16, and takes thirty times as long as the forward
     pass. weight: (outputs, 1, 3, 3), as that of the one convolution.
     """
