@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numba
 
-from . import field_rows, rows
+from . import field_rows, prefetch, rows
 
 
 @numba.njit(**rows.INLINE)
@@ -44,6 +44,15 @@ def residual(x, to, before, mid, after, f, at, begin, end, b, i, n0, n1, operato
     if len(reaction) > 0:
         total = field_rows.react(x, to + begin, mid + begin, reaction, own, n)
     return total
+
+
+@numba.njit(**rows.INLINE)
+def ask(b, i, n0, n1, begin, end, operator):
+    """For the edges that row i is the first to need."""
+    _, _, _, each, _, pad = operator
+    field, pitch = b if each else 0, n1 + 2 * pad
+    prefetch.row(operator[0], field * (n0 + 1) + i + 1, 0, (field + 1) * (n0 + 1), pitch, pad + begin, pad + end)
+    prefetch.row(operator[1], field * n0 + i, 0, (field + 1) * n0, pitch + 1, pad + begin, pad + end)
 
 
 @numba.njit(**rows.INLINE)

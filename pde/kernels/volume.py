@@ -15,7 +15,7 @@ import numba
 import numpy as np
 
 from . import instructions as ins
-from . import nested, rows, tables, volume_constant, volume_varying
+from . import nested, prefetch, rows, tables, volume_constant, volume_varying
 from .start import ADDED, CORRECTED, NESTED, ZERO
 from .tables import AXIS, KEPT, POINTS
 from .views import part, rest
@@ -103,7 +103,7 @@ def run(
         kept = np.zeros((end - first) * 2 * (n_steps + 2) * pitch if strips > 1 else 0, flat_f.dtype)
         again = min(halo, n1)  # rows of a plane that are read once more at the other end
         head = np.zeros((r1 - r0 if strips > 1 else 1) * again * n2 if periodic1 else 0, flat_f.dtype)
-        nests = start >= NESTED
+        nests, far = start >= NESTED, n_steps > 0 and n0 * n1 * n2 >= prefetch.FAR
         plane, made = np.zeros(m1 * m2 if nests else 0, flat_f.dtype), np.full(m1, -1)
 
         for b in range(one[ins.BATCH], one[ins.BATCH + 1]):
@@ -143,6 +143,9 @@ def run(
                                 between0 = between(i, x0, m0, periodic0, prolongation0)
                                 for y in range(begin, stop):
                                     x1 = y % n1
+                                    if not nests and far and own:
+                                        top = (b * n0 + i) * n1
+                                        prefetch.row(flat_source, top + y + BLOCK, top, top + n1, n2, 0, n2)
                                     row = results + _slot(to + y, size) * pitch
                                     edge = ((i - r0 if strips > 1 else 0) * again + x1) * n2
                                     if nests:
@@ -178,6 +181,12 @@ def run(
                                 if not periodic1:
                                     north, south = row_0 if y == 0 else north, row_0 if y == n1 - 1 else south
                                 near = before, after, north, mid, south
+                                if far:  # what the next block reads first, or writes without having read it
+                                    top = (b * n0 + x0) * n1
+                                    if s == 1:
+                                        prefetch.row(flat_f, top + y + BLOCK, top, top + n1, n2, 0, n2)
+                                    if s == n_steps and own and (nests or start == ZERO):
+                                        prefetch.row(flat_u, top + y + BLOCK, top, top + n1, n2, 0, n2)
                                 if s <= n_steps:
                                     row = results + _slot(to + y, size) * pitch
                                     omega, from_zero = steps[s - 1], s == 1 and start == ZERO

@@ -14,10 +14,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from . import constant, rows, tables, varying
+from . import constant, prefetch, rows, tables, varying
 from . import instructions as ins
 from .restriction import complete
-from .start import ADDED, CORRECTED, ZERO, copy, read
+from .start import ADDED, CORRECTED, GIVEN, ZERO, copy, read
 from .tables import AXIS, KEPT, POINTS
 from .views import part, rest
 
@@ -61,7 +61,7 @@ def run(
         # x: rings of three rows for the start, each step and the residual, and a row to spare; rings of f where it is
         # periodic and of 1/D of fields; then what `start` and `prolonged` keep
         kept = (r1 - r0) * halo
-        pitch = min(width, n1) + 2 * halo + 16
+        pitch = (min(width, n1) + 2 * halo + 47) // 16 * 16 + 8  # rows begin where vectors do
         spare = 3 * halo * pitch
         ring_f = spare + pitch
         ring_d = ring_f + ((halo + 1) * pitch if periodic1 else 0)
@@ -70,6 +70,7 @@ def run(
         lines = head + (kept if periodic1 else 0)
         size = 6 * n1 + 6 if start >= CORRECTED else 0
         x = np.empty(lines + size, f.dtype)
+        aligned = (prefetch.LINE - x.ctypes.data % prefetch.LINE) % prefetch.LINE // x.itemsize
         zero = x.dtype.type(0)
         rows.fill(x, lines, size, zero)  # a line that is missing has a share of zero
         which = np.empty(18, np.int64)
@@ -91,7 +92,7 @@ def run(
             for c0 in range(0, n1, width):
                 c1 = min(c0 + width, n1)
                 low, high = _reach(c0, c1, halo, n1, periodic1)
-                origin = halo + 8 - c0  # of column 0 in a row of a ring
+                origin = (halo + 15) // 8 * 8 + aligned - c0  # of column 0 in a row of a ring
                 rows.fill(x, 0, left, zero)
                 count = 0
                 if len(fields) == 0:
@@ -110,6 +111,17 @@ def run(
                         before, mid, after = _three(s - 1, i, pitch, origin)
                         begin, end = _reach(c0, c1, reach, n1, periodic1)
                         from_zero = s == 1 and start == ZERO
+                        if n_steps > 0 and n0 * n1 >= prefetch.FAR:
+                            # a part of what the next t reads first, or writes without having read it
+                            p0, p1 = c0 + s * (c1 - c0) // (last + 1), c0 + (s + 1) * (c1 - c0) // (last + 1)
+                            top = b * n0
+                            prefetch.row(f, top + t, top, top + n0, n1, p0, p1)
+                            if start == GIVEN or start == CORRECTED:  # noqa: SIM109
+                                prefetch.row(source, top + t + 1, top + r0, top + r1, n1, p0, p1)
+                            else:
+                                prefetch.row(u, top + t + 1 - n_steps, top + r0, top + r1, n1, p0, p1)
+                            if len(fields) > 0:
+                                varying.ask(b, t, n0, n1, p0, p1, operator)
                         if i == n0 and not periodic0:
                             rows.fill(x, to - origin, pitch, zero)
                         elif s == 0:

@@ -14,6 +14,7 @@ import pde
 from pde import memory
 from pde.kernels import LEAST, launch, threads
 from pde.kernels.level import FusedLevel
+from pde.kernels.prefetch import FAR
 from pde.turning import head
 from unified.multigrid import Level, State
 from unified.program import cycle, fmg
@@ -93,6 +94,27 @@ def test_programs_equal_the_composed_levels(name, program):
     if not composed.nested:
         start = torch.randn_like(f)
         close(composed(f, start), fused(f, start))
+
+
+@pytest.mark.parametrize(
+    ("shape", "bc", "a"),
+    [
+        ((769, 702), [(D, N), P], 1.0),
+        ((751, 703), D, lambda x, y: 1 + 0.1 * torch.sin(x + 2 * y)),
+        ((83, 81, 82), [N, P, D], 1.0),
+        ((81, 83, 82), D, lambda x, y, z: 1 + 0.1 * torch.sin(x + 2 * y * z)),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_levels_whose_memory_is_asked_for_ahead(shape, bc, a, dtype):
+    problem = pde.Poisson(shape, bc=bc, a=a, c=1.0, dtype=dtype)
+    assert problem.unknowns >= FAR
+    tol = 1e-11 if dtype == torch.float64 else 1e-4
+    f = torch.randn(2, 1, *shape, dtype=dtype)
+    for program in ("V", "fmg"):
+        composed, fused = both(problem, program)
+        close(composed(f), fused(f), tol)
+    close(composed.improve(f, f), fused.improve(f, f), tol)
 
 
 @pytest.mark.parametrize("name", ["square", "mixed", "odd periodic", "stretched"])
