@@ -43,9 +43,9 @@ def step(x, to, before, mid, after, f, at, begin, end, i, omega, zero, operator,
 @numba.njit(**rows.INLINE)
 def residual(x, to, before, mid, after, f, at, begin, end, i, operator, mended, count):
     """x[to + j] = (f - A u) at (i, j), and Σ r² of the columns from begin to end where none of them is mended."""
-    up, down, w, beside, diagonal = _row(i, operator)
+    up, down, w, beside, _ = _row(i, operator)
     total = rows.defect(x, to + begin, before + begin, mid + begin, after + begin, f, at + begin, end - begin,
-                        diagonal, up, down, w * beside)  # fmt: skip
+                        w * operator[5], up, down, w * beside)  # fmt: skip
     for k in range(count):
         j = mended[2 * k]
         if begin <= j < end:

@@ -168,14 +168,19 @@ def relax(x, to, up, mid, down, f, at, n, keep, gain, above, below, beside):
 
 
 @numba.njit(**LENT)
-def defect(x, to, up, mid, down, f, at, n, diagonal, above, below, beside):
-    """The residual `f - A u` of a row whose stencil is one, and its Σ r² in float64."""
+def defect(x, to, up, mid, down, f, at, n, reaction, above, below, beside):
+    """The residual `f - A u` of a row whose stencil is one, and its Σ r² in float64.
+
+    By differences: a diagonal that is rounded by itself would be a reaction of ε/h², and float32 lose digits of u.
+    """
     to, up, mid, down, at, n = u(to), u(up), u(mid), u(down), u(at), u(n)
     one = u(1)
     total = 0.0
     for j in range(n):
-        around = above * x[up + j] + below * x[down + j] + beside * (x[mid + j - one] + x[mid + j + one])
-        r = (f[at + j] - diagonal * x[mid + j]) + around
+        here = x[mid + j]
+        flux = above * (here - x[up + j]) + below * (here - x[down + j])
+        flux += beside * ((here - x[mid + j - one]) + (here - x[mid + j + one]))
+        r = f[at + j] - (flux + reaction * here)
         x[to + j] = r
         total += np.float64(r) * np.float64(r)
     return total
@@ -202,16 +207,18 @@ def relax6(x, to, up, down, north, mid, south, f, at, n, keep, gain, above, belo
 
 
 @numba.njit(**LENT)
-def defect6(x, to, up, down, north, mid, south, f, at, n, diagonal, above, below, left, right, beside):
+def defect6(x, to, up, down, north, mid, south, f, at, n, reaction, above, below, left, right, beside):
     """`defect` with six neighbours."""
     to, up, down, at, n = u(to), u(up), u(down), u(at), u(n)
     north, mid, south = u(north), u(mid), u(south)
     one = u(1)
     total = 0.0
     for j in range(n):
-        around = above * x[up + j] + below * x[down + j] + left * x[north + j] + right * x[south + j]
-        around += beside * (x[mid + j - one] + x[mid + j + one])
-        r = (f[at + j] - diagonal * x[mid + j]) + around
+        here = x[mid + j]
+        flux = above * (here - x[up + j]) + below * (here - x[down + j])
+        flux += left * (here - x[north + j]) + right * (here - x[south + j])
+        flux += beside * ((here - x[mid + j - one]) + (here - x[mid + j + one]))
+        r = f[at + j] - (flux + reaction * here)
         x[to + j] = r
         total += np.float64(r) * np.float64(r)
     return total

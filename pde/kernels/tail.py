@@ -11,7 +11,7 @@ from torch import Tensor
 from unified.multigrid import AbstractLevel, State, execute
 from unified.program import Kind, Program
 
-from . import arrays, threads
+from . import arrays, compiled, threads
 from .launch import RUNS, kept, width
 from .level import FusedLevel
 from .listing import DATA, KEPT, SOLUTION, Listing, Shape, listing
@@ -51,6 +51,7 @@ class Tail:
         states = [self._state(shape, i, batch, found) for i in range(len(found.ends))]
         states[0].f.copy_(state.f)
         x, omegas = self._memory.numpy(), self._omegas(fused, found)
+        compiled.check()
         RUNS[len(shape.grids[0])](found.instructions, *numbers, omegas, *[x] * 7, np.zeros((batch, 2)))
         return states
 

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from . import compiled
+
 SINGLE = 2**18  # points that one thread does faster than two: another takes a few tenths of a millisecond to wake
 PATIENCE = 1.5  # seconds after which a first call says that it compiles
 ANNOUNCEMENT = "vcycle: compiling the fused levels (about 20 s, once: they are kept on disk)"
@@ -40,6 +42,7 @@ def slabs(n: int, points: int) -> list[tuple[int, int]]:
 def run(function: Callable[..., object], jobs: Sequence[tuple[object, ...]], kind: object) -> None:
     """function(*job) for each job, at once. kind: what it is compiled for, once."""
     if kind not in _ready:
+        compiled.check()
         with _first_call():
             function(*jobs[0])
         _ready.add(kind)

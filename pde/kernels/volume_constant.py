@@ -29,10 +29,10 @@ def step(x, to, around, f, at, i, j, n, omega, zero, operator):
 @numba.njit(**rows.INLINE)
 def residual(x, to, around, f, at, i, j, n, operator):
     """x[to + k] = (f - A u) at (i, j, k), and Σ r²."""
-    a, c, d, e, w, beside, diagonal = _row(i, j, operator)
+    a, c, d, e, w, beside, _ = _row(i, j, operator)
     before, after, north, mid, south = around
     total = rows.defect6(x, to, before, after, north, mid, south, f, at, n,
-                         diagonal, a, c, d, e, w * beside)  # fmt: skip
+                         w * operator[7], a, c, d, e, w * beside)  # fmt: skip
     irregular = operator[6]
     for k in irregular:
         _, r = _point(x, around, f[at + k], k, a, c, d, e, w, operator)

@@ -109,7 +109,7 @@ def test_programs_equal_the_composed_levels(name, program):
 def test_levels_whose_memory_is_asked_for_ahead(shape, bc, a, dtype):
     problem = pde.Poisson(shape, bc=bc, a=a, c=1.0, dtype=dtype)
     assert problem.unknowns >= FAR
-    tol = 1e-11 if dtype == torch.float64 else 1e-4
+    tol = 1e-11 if dtype == torch.float64 else 5e-4  # `improve` of a rough u cancels three digits
     f = torch.randn(2, 1, *shape, dtype=dtype)
     for program in ("V", "fmg"):
         composed, fused = both(problem, program)
