@@ -43,8 +43,8 @@ class InverseDiagonal:
 class OverDiagonal(AbstractSmoother):
     """The polynomial in D̃⁻¹A that has these roots, factor by factor.
 
-    The factors, and D̃ where it is a field, are made when they are first applied, or by `make`: a fused level has no use
-    for them, and to make them would take half of its set-up. A diagonal that is one number goes into the roots.
+    The factors, and D̃ where it is a field, are made when they are first applied: a fused level has no use for them, and
+    to make them would take a fourth of its set-up. A diagonal that is one number goes into the roots.
     """
 
     def __init__(self, roots: np.ndarray, inverse: InverseDiagonal) -> None:
@@ -86,6 +86,13 @@ class Sweeps(AbstractSmoother):
             u = self.smoother(A, u, f)
         assert u is not None
         return u
+
+
+def plain(smoother: AbstractSmoother | None) -> AbstractSmoother | None:
+    """Of factors, as a composed level applies it, where it is known by its roots."""
+    if isinstance(smoother, Sweeps):
+        return sweeps(cast(AbstractSmoother, plain(smoother.smoother)), smoother.times)
+    return smoother.make() if isinstance(smoother, OverDiagonal) else smoother
 
 
 def sweeps(smoother: AbstractSmoother, times: int) -> AbstractSmoother | None:

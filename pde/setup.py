@@ -23,7 +23,7 @@ from .hierarchy import PROGRAMS, PoissonMultigrid
 from .kernels import fused, wanted
 from .nonlinear import NewtonSolve, Nonlinear, newton
 from .operators import Diffusion
-from .polynomials import OverDiagonal
+from .polynomials import plain
 from .problems import Poisson
 from .smoothers import GAUSS_SEIDEL, SPLIT, Factory, Pair, Smoother, describe, factory, is_function, names
 
@@ -108,9 +108,7 @@ def multigrid(
         levels = fused(problem, grids, levels, level == "fused")
     for grid, one in zip(grids, levels, strict=True):
         if isinstance(one, Level):  # what a fused level asks for late, if ever
-            for part in one.modules():
-                if isinstance(part, OverDiagonal):
-                    part.make()
+            one.pre_smoother, one.post_smoother = plain(one.pre_smoother), plain(one.post_smoother)
             if grid.transfers is not None:
                 grid.transfers.connect(one)
     name = "composed" if isinstance(levels[0], Level) else "fused"
