@@ -57,6 +57,7 @@ NAMES = {
     "small": "MgNet, Poly-MgNet and ResNets of about 0.1 to 0.3 million weights",
     "equal": "Poly-MgNet of as many weights as ResNet-20",
     "half": "MgNet-64 and Poly-MgNet of half the published width",
+    "small-float32": "the small ones in float32",
     "blocks": "Poly-MgNet's factors and the places of bn and relu, an eighth of the width",
     "large": "as published",
 }
