@@ -63,8 +63,8 @@ class Depthwise(nn.Module):
 
     As m convolutions of one output a channel, side by side: those have kernels of their own on a CPU, which made the
     two in one pass 1.6 to 1.8 times slower (docs/results/vision_speed.json). On a CPU bfloat16 is computed as float32:
-    oneDNN has no kernel for the gradient of a strided one in bfloat16, and takes thirty times as long as the forward
-    pass. weight: (outputs, 1, 3, 3), as that of the one convolution.
+    oneDNN has no kernel for the gradient of a strided one in bfloat16, and takes thirty times as long as in float32.
+    weight: (outputs, 1, 3, 3), as that of the one convolution.
     """
 
     def __init__(self, convolution: nn.Conv2d) -> None:
