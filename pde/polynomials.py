@@ -24,7 +24,7 @@ def in_units_of_diagonal(A: Diffusion, *each: Roots) -> list[AbstractSmoother]:
 
 @final
 class InverseDiagonal:
-    """1/D̃ of an operator, computed when it is needed and once for all who need it."""
+    """1/D̃ of an operator, computed when it is needed and once for all who need it; number: D̃ where that is one."""
 
     def __init__(self, A: Diffusion) -> None:
         self.operator = A
@@ -66,10 +66,12 @@ class OverDiagonal(AbstractSmoother):
         return one
 
     def forward(self, A: TensorMap, u: Tensor | None, f: Tensor) -> Tensor:
-        like = self.operator.like
-        if self._made is None or self._made[1:] != (like.dtype, like.device):
-            outside_modes(self.make)
-        out: Tensor = cast(tuple[AbstractSmoother, object, object], self._made)[0](A, u, f)
+        like, made = self.operator.like, self._made
+        if made is not None and made[1:] == (like.dtype, like.device):
+            smoother = made[0]
+        else:
+            smoother = outside_modes(self.make)
+        out: Tensor = smoother(A, u, f)
         return out
 
 

@@ -34,9 +34,12 @@ def digest(folder: Path = HERE) -> str:
 
 
 def discard_stale(cache: Path, folder: Path = HERE) -> int:
-    """Forget what a cache has of other sources than those of the folder; how many kernels."""
+    """Forget what a cache has of other sources than those of the folder; how many kernels.
+
+    The stamp is written before there is anything, too: else the next process would forget what this one compiles.
+    """
     stamp, now = cache / STAMP, digest(folder)
-    if not cache.is_dir() or (stamp.exists() and stamp.read_text() == now):
+    if stamp.exists() and stamp.read_text() == now:
         return 0
     stems = {path.stem for path in folder.glob("*.py")}
     indices = [path for path in cache.glob("*.nbi") if path.name.split(".")[0] in stems]
