@@ -25,6 +25,7 @@ from .distributed import processes
 from .epoch import Trainer
 from .evaluate import evaluate
 from .fitness import check_fit, check_weights
+from .heap import kept_heap
 from .memory import enough_memory
 from .optimizer import make_optimizer
 from .progress import Progress
@@ -69,7 +70,7 @@ def fit(
     (a file that cannot be read or written) and Diverged.
     """
     check_weights(model)
-    with processes(config.device) as group, _reproducible():
+    with processes(config.device) as group, _reproducible(), kept_heap():
         device, first = group.device, group.rank == 0
         dtype = resolve_precision(config.precision, device)
         layout = torch.contiguous_format if config.channels_last == "off" else torch.channels_last
