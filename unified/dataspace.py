@@ -22,10 +22,11 @@ class DataSpaceLevel(AbstractLevel):
     """The data-space form of a `Level` with linear A; it shares the level's modules.
 
     Smoothers must be `Relaxation`s without tau: tau acts on u itself, which the data-space form never reads.
-    So must a solver be, unless it is exact.
+    So must a solver be, unless it is exact. ends: u alone is read after the level's steps, as where a classifier's way
+    down ends; then the last residual, a product with A, is not computed, and the state is left without one.
     """
 
-    def __init__(self, level: Level) -> None:
+    def __init__(self, level: Level, *, ends: bool = False) -> None:
         super().__init__()
         parts = dict(zip(("pre", "post", "solve"), (*level.smoothers, level.solver), strict=True))
         for name, part in parts.items():
@@ -33,7 +34,7 @@ class DataSpaceLevel(AbstractLevel):
             if not exact and (not isinstance(part, Relaxation) or len(part.tau)):
                 got = type(part).__name__
                 raise ArgumentError(name, got=got, expected="a Relaxation without tau", do="use the level itself")
-        self.level = level
+        self.level, self.ends = level, ends
 
     @property
     def A(self) -> TensorMap:  # type: ignore[override]  # stored, it would stand twice in the state dict
@@ -48,12 +49,13 @@ class DataSpaceLevel(AbstractLevel):
     def _relax(self, smoother: AbstractSmoother | None, state: State) -> State:
         if isinstance(smoother, Relaxation):
             for step in range(smoother.steps):
-                state = self._add(state, smoother.correction(step, self.A, state.f))
+                unread = self.ends and step + 1 == smoother.steps
+                state = self._add(state, smoother.correction(step, self.A, state.f), unread=unread)
         return state
 
-    def _add(self, state: State, d: Tensor) -> State:
+    def _add(self, state: State, d: Tensor, *, unread: bool = False) -> State:
         u = d if state.u is None else state.u + d
-        return state._replace(u=u, f=state.f - self.A(d))
+        return state._replace(u=u, f=None if unread else state.f - self.A(d))  # type: ignore[arg-type]
 
     def solve(self, state: State) -> State:
         d = self.level.solve(State(None, state.f)).u

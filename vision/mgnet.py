@@ -43,7 +43,8 @@ def mgnet(
     steps: smoothing steps of each level; channels: c_u, of the features u, on all levels or on each; data_channels:
     c_f, of the data f, default c_u (the published code needs c_f = c_u, the formulas do not). share_B: one B a level
     (B^l), else one a step (B^{l,i}). A is shared on a level. Down: `u_c = relu(bn(Pi u))`,
-    `f_c = relu(bn(R(f - A u))) + A_c u_c`.
+    `f_c = relu(bn(R(f - A u))) + A_c u_c`; so with a single step on the coarsest level a linear A cancels there, and is
+    never trained.
 
     constraint: "linear", the data-feature map u -> A u; or "nonlinear", relu(A u) (activating u first would change
     nothing, for u is a sum of relus). transfers: "learned", or "fixed": full weighting, with a 1x1 where channels

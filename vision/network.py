@@ -69,7 +69,8 @@ def data_space(network: MgNet) -> MgNet:
     A smoothing step becomes `r <- r - A psi(B(phi(r)))`, a pre-activation residual block whose outer weight A is
     shared on the level. Both forms give the same logits, to rounding. A must be linear, and tau empty.
     """
-    levels = [DataSpaceLevel(level) for level in network.levels if isinstance(level, Level)]
+    last = len(network.levels) - 1  # the head reads its u
+    levels = [DataSpaceLevel(x, ends=i == last) for i, x in enumerate(network.levels) if isinstance(x, Level)]
     if len(levels) < len(network.levels):
         raise ArgumentError("network", got="a data-space form", expected="the u-form", do="use it as it is")
     if any(isinstance(part, nn.ReLU) for level in levels for part in level.A.modules()):

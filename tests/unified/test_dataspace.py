@@ -86,6 +86,17 @@ def test_same_iterates(name, kind, full, start):
         assert float((other.f - (state.f - part.A(state.u))).abs().max()) <= 1e-13 * size  # it carries r
 
 
+def test_a_level_at_the_end_leaves_u_alone():
+    (level, *_) = levels("mgnet", True)
+    products = []
+    level.A.register_forward_hook(lambda *_: products.append(1))
+    u, f = torch.randn(2, 1, 1, SIZES[0], dtype=torch.float64)
+    whole, ended = (DataSpaceLevel(level, ends=ends).pre(State(u, f)) for ends in (False, True))
+    assert torch.equal(whole.u, ended.u)
+    assert ended.f is None
+    assert len(products) == 2 * level.pre_smoother.steps - 1
+
+
 def test_two_cycles_continue():
     parts = levels("polynomial", True)
     others = [DataSpaceLevel(part) for part in parts]
