@@ -21,7 +21,8 @@ class Average:
     def __init__(self, of: nn.Module, decay: float) -> None:
         self.decay = decay
         self.model = copy.deepcopy(of).requires_grad_(False)
-        pairs = list(zip(self.model.state_dict().values(), of.state_dict().values(), strict=True))
+        both = zip(self.model.state_dict().values(), of.state_dict().values(), strict=True)
+        pairs = list({a.data_ptr(): (a, w) for a, w in both}.values())  # tied weights move once a step
         self.averaged = [(a, w) for a, w in pairs if a.is_floating_point()]
         self.copied = [(a, w) for a, w in pairs if not a.is_floating_point()]
 

@@ -62,7 +62,9 @@ def bare(model: nn.Module) -> nn.Module:
 def recipe(model: nn.Module) -> dict[str, Any]:
     """{"name", "options"} that rebuild the model, as JSON would return it; no options if it has no recipe."""
     known = getattr(bare(model), "recipe", None)
-    return json.loads(json.dumps(known)) if known else {"name": type(bare(model)).__name__}
+    if not known:
+        return {"name": type(bare(model)).__name__}
+    return json.loads(json.dumps(known, default=lambda value: value.tolist()))  # NumPy's numbers and arrays
 
 
 def save(

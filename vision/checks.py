@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
@@ -53,10 +54,12 @@ def each_level(argument: str, value: int | Sequence[int], levels: int) -> list[i
 
 
 def scaled(channels: Sequence[int], width: float) -> list[int]:
-    """`width` times the channels, rounded."""
+    """`width` times the channels, rounded; a multiple of the channels before stays that multiple."""
     if not (math.isfinite(width) and width > 0):
         raise ArgumentError("width", got=width, expected="a finite number > 0", do="use width=1")
-    rounded = [round(width * c) for c in channels]
+    rounded = [round(width * channels[0])]
+    for before, c in itertools.pairwise(channels):
+        rounded.append(round(width * c) if c % before else rounded[-1] * (c // before))
     for c in rounded:
         whole("channels", c, do="use a larger width")
     return rounded

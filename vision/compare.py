@@ -20,6 +20,7 @@ from .comparison import ComparedRun, Comparison
 from .config import TrainConfig
 from .data import ImageData
 from .distributed import rank
+from .fitness import check_answer
 from .models import Network, count_weights, create_model, multiply_adds
 from .run import Diverged
 from .train import fit
@@ -54,16 +55,17 @@ def compare(
         raise ArgumentError("seeds", got=seeds, expected="different numbers, at least one", do="use seeds=(0, 1, 2)")
     for seed in seeds:
         whole("seeds", seed, least=0, do="use seeds=(0, 1, 2)")
-    folder = Path(folder)
+    folder, seeds = Path(folder), [int(seed) for seed in seeds]
     settings = {
         "environment": environment(),
         "data": repr(data),
         "config": {name: value for name, value in asdict(config).items() if name != "seed"},
-        "seeds": list(seeds),
+        "seeds": seeds,
     }
     known = {}
     for label, spec in specs.items():
         model = _model(spec, data, seed=0)
+        check_answer(model, data)
         work = multiply_adds(model, data.image_shape)
         known[label] = {**spec, "weights": count_weights(model), "multiply_adds": work}
     comparison = Comparison(settings, known, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NoReturn
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor
 
 from unified.errors import ArgumentError, DataError
+
+from .memory import check_free, out_of_memory
 
 DataName = Literal["digits", "cifar10", "cifar100", "folder"]
 Split = Literal["train", "valid", "test"]
@@ -54,6 +57,12 @@ class ImageData:
             low, high = int(labels.min()), int(labels.max())
             if low < 0 or high >= len(self.classes):
                 _refuse(f"{split}_labels", f"labels from {low} to {high}", f"0 to {len(self.classes) - 1}")
+        channels = self.image_shape[0]
+        for name, least in (("mean", -math.inf), ("std", 0.0)):
+            values = getattr(self, name)
+            if values.shape != (channels,) or not (values.isfinite().all() and bool((values > least).all())):
+                sort = "numbers > 0" if name == "std" else "finite numbers"
+                _refuse(name, values.tolist(), f"{channels} {sort}, one a channel")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -86,6 +95,10 @@ class ImageData:
         if self.valid_images is not None:
             raise ArgumentError("data", got=repr(self), expected="no validation split yet", do="split it once")
         held = held_out(self.train_labels, validation, seed, argument="validation")
+        images = self.train_images
+        if images.is_cpu:
+            what = f"a split, which copies {len(images):,} images"
+            check_free("validation", what, images.nbytes, do="use validation=0, or valid/ of its own")
         return replace(
             self,
             train_images=self.train_images[~held],
@@ -96,8 +109,19 @@ class ImageData:
 
     def to(self, device: torch.device | str) -> ImageData:
         """The same data with every tensor on `device`."""
-        tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return replace(self, **tensors)
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        try:
+            return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items()})
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            size = sum(tensor.nbytes for tensor in tensors.values()) / 2**30
+            raise ArgumentError(
+                "device",
+                got=f"{device}, whose memory does not hold the {size:.1f} GiB of {self}",
+                expected="a device that holds the images, beside the model",
+                do="use device='cpu', smaller images, or fewer",
+            ) from error
 
     def subset(self, n: int) -> ImageData:
         """The first n training images (mean, std and the other images stay): for quick runs."""
@@ -155,7 +179,7 @@ def load(
     return read_cifar(LAYOUTS[name], root, download=download, progress=progress)
 
 
-def _refuse(argument: str, got: str, expected: str) -> NoReturn:
+def _refuse(argument: str, got: object, expected: str) -> NoReturn:
     raise ArgumentError(argument, got=got, expected=expected, do="convert them before making ImageData")
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -43,11 +44,14 @@ class Group:
     size: int = 1
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """The model with its gradients averaged over the group."""
+        """The model with its gradients averaged over the group; weights without a gradient stay without one."""
         if self.size == 1:
             return model
         where = [self.device.index] if self.device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(model, device_ids=where, gradient_as_bucket_view=True)
+        warnings.filterwarnings("ignore", "find_unused_parameters=True was specified")  # where it finds none
+        return nn.parallel.DistributedDataParallel(
+            model, device_ids=where, gradient_as_bucket_view=True, find_unused_parameters=True
+        )
 
     def share(self, batch: Tensor) -> Tensor:
         """This process's part of a batch."""

@@ -43,7 +43,7 @@ class Trainer:
     ) -> None:
         self.optimizer, self.average, self.data, self.config = optimizer, average, data, config
         self.group, self.layout = group, layout
-        self.buffers = list(model.buffers())
+        self.buffers = [*model.buffers(), *(() if average is None else average.model.buffers())]
         self.model = group.wrap(fewest_products(model))
         if config.compile:
             self.model = torch.compile(self.model)  # type: ignore[assignment]

@@ -15,8 +15,13 @@ from .augment import normalise
 from .calibration import Reliability, brier_score, reliability
 from .config import Precision
 from .data import ImageData, Split
-from .device import model_device, running
+from .device import model_device, resolve_precision, running
 from .images import read_image as read_image
+from .memory import enough_memory
+
+
+class NotFiniteError(ArgumentError):
+    """A model that answers with NaN or infinity."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,10 +108,20 @@ def evaluate_images(
     device = model_device(model)
     mean, std = mean.to(device), std.to(device)
     logits = []  # of all images: smaller than the images themselves, and one wait for the device
-    with running(model, device, precision):
+    size, shape = min(batch_size, len(images)), tuple(images.shape[1:])
+    with running(model, device, precision), enough_memory(size, shape, resolve_precision(precision, device), device):
         for batch in images.split(batch_size):
             logits.append(answer(model, normalise(batch.to(device), mean, std), k, flip=flip))
-    return score(torch.cat(logits).cpu(), labels.cpu(), classes)
+    found = torch.cat(logits).cpu()
+    finite = found.isfinite().all(1)
+    if not finite.all():
+        raise NotFiniteError(
+            "model",
+            got=f"logits that are NaN or infinite, for {int((~finite).sum()):,} of {len(finite):,} images",
+            expected="finite logits",
+            do="use another checkpoint, or precision='float32'",
+        )
+    return score(found, labels.cpu(), classes)
 
 
 def score(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> Evaluation:

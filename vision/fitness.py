@@ -13,8 +13,10 @@ from .augment import normalise
 from .checkpoint import recipe
 from .config import TrainConfig
 from .data import ImageData
+from .device import model_device
 from .distributed import Group
 from .evaluate import check_classes
+from .memory import enough_memory
 from .optimizer import trainable
 
 
@@ -35,7 +37,7 @@ def check_weights(model: nn.Module) -> None:
 
 
 def check_fit(model: nn.Module, data: ImageData, config: TrainConfig, group: Group) -> None:
-    """The settings suit the images and the processes, and a copy of the model takes two images, or as many as it gets.
+    """The settings suit the images and the processes, and the model takes two images, or as many as it gets.
 
     A single image is not enough for every normalisation.
     """
@@ -52,9 +54,17 @@ def check_fit(model: nn.Module, data: ImageData, config: TrainConfig, group: Gro
         raise ArgumentError(
             "batch_size", got=batch, expected=f"a multiple of the {group.size} processes", do="use another batch_size"
         )
-    images = normalise(data.train_images[: min(2, batch // group.size)], data.mean, data.std)
+    check_answer(model, data, min(2, batch // group.size))
+
+
+def check_answer(model: nn.Module, data: ImageData, count: int = 2) -> None:
+    """A copy of the model, while it trains, answers `count` images with one logit a class."""
+    device = model_device(model)
+    images = normalise(data.train_images[:count].to(device), data.mean.to(device), data.std.to(device))
+    here = [device] if device.type == "cuda" else []
+    memory = enough_memory(len(images), data.image_shape, torch.float32, device)
     try:
-        with torch.no_grad(), torch.random.fork_rng([group.device] if group.device.type == "cuda" else []):
+        with memory, torch.no_grad(), torch.random.fork_rng(here):
             logits = copy.deepcopy(model).train()(images)
     except ArgumentError:
         raise

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
 import torch
 from PIL import Image
 from torch import Tensor
@@ -17,6 +17,7 @@ from unified.errors import ArgumentError, DataError
 
 from .data import ImageData, statistics
 from .images import SUFFIXES, image_files, read_image
+from .memory import check_free
 from .split import held_out
 
 _ORIENTATION = 0x0112  # the EXIF tag
@@ -95,6 +96,7 @@ def _parts(root: Path) -> tuple[tuple[str, ...], Parts]:
 def _set_aside(root: Path, test: float, seed: int) -> tuple[tuple[str, ...], Parts]:
     """As `_parts`, of root/CLASS: some of the files are for the test."""
     found = _classes(root)
+    _check_flat(root)
     files = _labelled(found)
     tests = held_out(torch.tensor([label for _, label in files]), test, seed, argument="test").tolist()
     parts = {
@@ -102,6 +104,20 @@ def _set_aside(root: Path, test: float, seed: int) -> tuple[tuple[str, ...], Par
         for name, which in (("train", False), ("test", True))
     }
     return tuple(found), parts
+
+
+def _check_flat(root: Path) -> None:
+    """DataError for folders that hold the same folders and nothing else: parts under other names, hardly classes."""
+    folders = _folders(root)
+    inside = [{path.name for path in _folders(folder)} for folder in folders]
+    loose = any(path.suffix.lower() in SUFFIXES for folder in folders for path in folder.iterdir())
+    if len(folders) > 1 and len(inside[0]) > 1 and all(names == inside[0] for names in inside) and not loose:
+        raise DataError(
+            str(root),
+            got=f"{_few([folder.name for folder in folders])}, each with the folders {_few(sorted(inside[0]))}",
+            expected="one folder a class, or the parts train/, test/ and, if wanted, valid/",
+            do="give the parts these names",
+        )
 
 
 def _shape(channels: int, size: int | tuple[int, int]) -> tuple[int, int, int]:
@@ -170,14 +186,8 @@ def _common_size(paths: Sequence[Path]) -> tuple[int, int]:
 
 def _read(paths: Sequence[Path], shape: tuple[int, int, int], threads: int, progress: bool) -> Tensor:
     """uint8 (N, C, H, W); the first file that cannot be read ends it."""
-    need, free = len(paths) * shape[0] * shape[1] * shape[2], psutil.virtual_memory().available
-    if need > free:
-        raise ArgumentError(
-            "size",
-            got=f"{shape[1]}x{shape[2]}: {len(paths):,} images of {need / 2**30:.1f} GiB in all",
-            expected=f"no more than the {free / 2**30:.1f} GiB of free memory",
-            do="use a smaller size, or fewer images",
-        )
+    what = f"{shape[1]}x{shape[2]}: {len(paths):,} images"
+    check_free("size", what, len(paths) * math.prod(shape), do="use a smaller size, or fewer images")
     images = torch.empty(len(paths), *shape, dtype=torch.uint8)
 
     def read(index: int) -> None:

@@ -42,8 +42,7 @@ def read_image(file: str | Path, shape: tuple[int, ...]) -> Tensor:
         with Image.open(file) as opened:
             image = ImageOps.exif_transpose(opened)
             if image.mode.startswith("I"):  # 16 bits: keep the upper eight
-                grey = np.asarray(image).astype(np.int64)
-                image = Image.fromarray((grey // 256 if grey.max() > 255 else grey).clip(0, 255).astype(np.uint8))
+                image = Image.fromarray(_upper_eight(np.asarray(image), certain=image.mode != "I"))
             if image.mode == "F":  # floating point: 0 to 1, unless there are larger values
                 grey = np.asarray(image)
                 scale = 255.0 if np.nanmax(grey) <= 1 else 1.0
@@ -66,3 +65,10 @@ def read_image(file: str | Path, shape: tuple[int, ...]) -> Tensor:
             do="check the path, or save the image again",
         ) from error
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def _upper_eight(grey: np.ndarray, *, certain: bool) -> np.ndarray:
+    """Of 16 bits, as which integers of 32 are read, too, unless 8 would hold them all."""
+    if grey.min() < 0 or grey.max() > 65535:
+        raise ValueError(f"whole numbers from {grey.min()} to {grey.max()}, which are no 16 bits")
+    return (grey // 256 if certain or grey.max() > 255 else grey).astype(np.uint8)

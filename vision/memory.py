@@ -5,11 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 import torch
 
 from unified.errors import ArgumentError
 
 _SAID = ("out of memory", "not enough memory", "DefaultCPUAllocator", "CUDNN_STATUS_ALLOC_FAILED")
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Is it of an allocation that failed, on a CPU or a GPU?"""
+    known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    return known or any(words in str(error) for words in _SAID)
+
+
+def check_free(argument: str, what: str, size: int, *, do: str) -> None:
+    """ArgumentError where `what` takes more bytes than are free: a system may promise them, and end the process."""
+    free = psutil.virtual_memory().available
+    if size > free:
+        raise ArgumentError(
+            argument,
+            got=f"{what} of {size / 2**30:.1f} GiB in all",
+            expected=f"no more than the {free / 2**30:.1f} GiB of free memory",
+            do=do,
+        )
 
 
 @contextmanager
@@ -18,8 +37,7 @@ def enough_memory(batch: int, shape: tuple[int, ...], dtype: torch.dtype, device
     try:
         yield
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
-        known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
-        if not (known or any(words in str(error) for words in _SAID)):
+        if not out_of_memory(error):
             raise
         precision = str(dtype).removeprefix("torch.")
         remedies = [f"batch_size={batch // 2}"] if batch > 1 else []

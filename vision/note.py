@@ -5,6 +5,7 @@ A file may come from anywhere, so every field that is read has a check; other fi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def _whole(value: Any, least: int = 0) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _all(good: Callable[[Any], bool]) -> Callable[[Any], bool]:

@@ -44,7 +44,8 @@ def polymgnet(
     (phi): rows of `vision.placement`. roots: where they start, a rule of `vision.factors`. share_roots: one product a
     level for all its steps, else one a step; channel_roots: each channel has its own. R and Pi are depthwise
     ("learned") or full weighting ("fixed"), without bn or relu after them; R acts on relu(f - A u). channels: of each
-    level, times `width`. conv: of A, "full" or as in `vision.channels`.
+    level, times `width`. conv: of A, "full" or as in `vision.channels`. transfers and conv also take factories of one's
+    own: (inputs, outputs, *, gain) -> a module, gain as in `blocks.conv`.
 
     Initially A's symbol has spectral radius 1 at every frequency (see `blocks.conv`).
 

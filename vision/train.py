@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -23,7 +24,7 @@ from .data import ImageData
 from .device import resolve_precision
 from .distributed import processes
 from .epoch import Trainer
-from .evaluate import evaluate
+from .evaluate import NotFiniteError, evaluate
 from .fitness import check_fit, check_weights
 from .heap import kept_heap
 from .memory import enough_memory
@@ -87,6 +88,7 @@ def fit(
         done = len(run.history)
         group.check_same("folder", done, do="use a folder that all processes see")
         trainer = Trainer(model, optimizer, average, data, config, group, dtype, layout)
+        how: Any = {"batch_size": trainer.batch, "precision": config.precision}  # of an evaluation
         images = trainer.steps * trainer.batch  # in an epoch
         with (
             closing(run),
@@ -99,7 +101,10 @@ def fit(
                 if "loss" not in record or not _finite(model):
                     raise run.diverged(epoch, record["steps"])
                 if data.valid_images is not None and config.evaluate_every and epoch % config.evaluate_every == 0:
-                    valid = evaluate(result, data, split="valid", precision=config.precision)
+                    try:
+                        valid = evaluate(result, data, split="valid", **how)
+                    except NotFiniteError as error:
+                        raise run.diverged(epoch, record["steps"]) from error
                     record |= {"valid_accuracy": valid.accuracy, "valid_loss": valid.loss}
                 run.epoch(record)
                 bar.end(record)
@@ -108,22 +113,22 @@ def fit(
             optimizer.zero_grad(set_to_none=True)  # nobody reads the last gradients
             if average is not None:
                 model.load_state_dict(result.state_dict())
-            tested = _test(model.eval(), run, data, config)
+            tested = _test(model.eval(), run, data, how)
             seconds = sum(record["seconds"] for record in run.history)
             rate = images * len(run.history) / seconds
             run.log("end", **tested, seconds=seconds, images_per_second=rate)
     return TrainResult(run.history, **tested, seconds=seconds, images_per_second=rate, **where, model=model)
 
 
-def _test(model: nn.Module, run: Run, data: ImageData, config: TrainConfig) -> Record:
+def _test(model: nn.Module, run: Run, data: ImageData, how: Any) -> Record:
     """The only look at the test images: of the last epoch's model, and of the best epoch's if that is another one."""
-    last = evaluate(model, data, precision=config.precision).accuracy
+    last = evaluate(model, data, **how).accuracy
     if run.best is None or run.best.epoch == len(run.history):
         best = None if run.best is None else last
     else:
         other = copy.deepcopy(model)
         other.load_state_dict(run.best.weights)
-        best = evaluate(other, data, precision=config.precision).accuracy
+        best = evaluate(other, data, **how).accuracy
     return {"test_accuracy": last, "best_epoch": run.best and run.best.epoch, "best_test_accuracy": best}
 
 

@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -136,3 +137,15 @@ def test_runs_of_other_settings_are_refused(done):
     folder, _ = done
     with pytest.raises(ArgumentError, match=r"resume: got .*lr"):
         compare(MODELS, DATA, replace(CONFIG, lr=0.01), folder=folder, seeds=(0,), progress=False)
+
+
+def test_a_model_for_something_else_is_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(ArgumentError, match=r"model: got an output of shape \(2, 10, 8, 8\)"):
+        compare(["mgnet-16", "dense-mgnet-32"], DATA, CONFIG, folder=tmp_path, seeds=(0,), progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_seeds_may_be_numpys(tmp_path):
+    models = {"mgnet": {"name": "mgnet-16", "steps": (1,)}}
+    found = compare(models, DATA, CONFIG, folder=tmp_path, seeds=np.arange(1), progress=False)
+    assert [run.seed for run in found.runs] == [0]

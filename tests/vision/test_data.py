@@ -3,8 +3,10 @@
 import io
 import tarfile
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -270,6 +272,10 @@ def good():
         ("train_labels", torch.zeros(3, dtype=torch.int64), r"\(1438,\)"),
         ("test_labels", torch.full((359,), 10), "labels from 10 to 10; expected 0 to 9"),
         ("test_labels", torch.full((359,), -1), "labels from -1"),
+        ("mean", torch.zeros(3), r"got \[0.0, 0.0, 0.0\]; expected 1 finite numbers"),
+        ("mean", torch.tensor([torch.nan]), r"got \[nan\]; expected 1 finite numbers"),
+        ("std", torch.zeros(1), r"got \[0.0\]; expected 1 numbers > 0"),
+        ("std", torch.tensor([torch.inf]), r"got \[inf\]; expected 1 numbers > 0"),
     ],
 )
 def test_image_data_checks_its_tensors(field, value, said):
@@ -349,3 +355,22 @@ def test_to_moves_every_tensor():
     tensors = [value for value in vars(moved).values() if isinstance(value, torch.Tensor)]
     assert len(tensors) == 8
     assert "digits" in repr(moved)
+
+
+def test_a_device_too_small_for_the_images_is_named(monkeypatch):
+    def fail(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    data = load("digits")
+    monkeypatch.setattr(torch.Tensor, "to", fail)
+    with pytest.raises(ArgumentError, match=r"device: got cuda, whose memory does not hold the 0.0 GiB of ImageData"):
+        data.to("cuda")
+
+
+def test_a_split_that_the_memory_does_not_hold_is_refused(monkeypatch):
+    data = load("digits")
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
+    with pytest.raises(
+        ArgumentError, match=r"validation: got a split, which copies 1,438 .* use validation=0"
+    ):
+        data.split(0.1)

@@ -149,3 +149,10 @@ def test_auto_device_exists():
 def test_meta_is_no_device_to_run_on():
     with pytest.raises(ArgumentError, match="device: got 'meta'"):
         resolve_device("meta")
+
+
+def test_answers_that_are_no_numbers_are_refused():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    model[1].weight.data[3] = torch.nan
+    with pytest.raises(ArgumentError, match="model: got logits that are NaN or infinite, for 359 of 359 images"):
+        evaluate(model, load("digits"))

@@ -224,3 +224,20 @@ def test_a_share_that_cannot_be_set_aside_is_refused(tmp_path, test):
 def test_a_folder_wants_a_root():
     with pytest.raises(DataError, match="folder: got root=None"):
         load("folder")
+
+
+@pytest.mark.parametrize("parts", [("training", "testing"), ("val", "test")])
+def test_parts_under_other_names_are_not_taken_for_classes(tmp_path, parts):
+    for part in parts:
+        for name in ("cat", "dog"):
+            for i in range(5):
+                picture(tmp_path / part / name / f"{i}.png")
+    with pytest.raises(DataError, match=r"got .*, each with the folders cat, dog; .* give the parts these names"):
+        load_folder(tmp_path)
+
+
+def test_classes_may_have_folders_of_their_own(tmp_path):
+    for name in ("cat", "dog"):
+        for i in range(5):
+            picture(tmp_path / name / "2024" / f"{i}.png")
+    assert load_folder(tmp_path).classes == ("cat", "dog")

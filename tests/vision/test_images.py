@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from unified.errors import DataError
 from vision.data import load
 from vision.images import image_files, read_image
 
@@ -47,6 +48,24 @@ def test_every_kind_of_image_is_read_on_white(tmp_path, mode, channels):
             else [grey] * 3
         )
         np.testing.assert_allclose(pixels[:, 3, 1].numpy(), expected, atol=2)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32])
+@pytest.mark.parametrize("grey", [200, 300, 5000, 65535])
+def test_16_bits_are_one_scale_for_all_images(tmp_path, dtype, grey):
+    """Also for dark ones. As 32-bit integers they may be 8 bits, if none is larger."""
+    Image.fromarray(np.full((4, 4), grey, dtype)).save(tmp_path / "a.tiff")
+    expected = grey if dtype is np.int32 and grey < 256 else grey // 256
+    assert (read_image(tmp_path / "a.tiff", (1, 4, 4)) == expected).all()
+
+
+@pytest.mark.parametrize("grey", [-1, 65536])
+def test_whole_numbers_that_are_no_16_bits_are_refused(tmp_path, grey):
+    Image.fromarray(np.full((4, 4), grey, np.int32)).save(tmp_path / "a.tiff")
+    with pytest.raises(
+        DataError, match=rf"a\.tiff: got ValueError: whole numbers from {grey} to {grey}, which"
+    ):
+        read_image(tmp_path / "a.tiff", (1, 4, 4))
 
 
 def test_a_large_image_is_resized_whole(tmp_path):

@@ -89,3 +89,14 @@ def test_the_average_is_the_result(digits):
     assert not same(plain.model, averaged.model)
     assert [r["loss"] for r in plain.history] == [r["loss"] for r in averaged.history]  # it does not feed back
     assert all(p.requires_grad for p in averaged.model.parameters())
+
+
+def test_tied_weights_are_averaged_once_a_step():
+    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
+    model[1].weight = model[0].weight
+    start = model[0].weight.detach().clone()
+    average = Average(model, 0.5)
+    model[0].weight.data += 1
+    average.update(100)
+    torch.testing.assert_close(average.model[0].weight, start + 0.5)
+    assert average.model[1].weight is average.model[0].weight

@@ -200,7 +200,7 @@ def test_width_factors(block, width):
         ({"placement": "inside"}, "placement: got 'inside' of linear factors; expected factors with A r"),
         ({"transfers": "pooled"}, "transfers: got 'pooled'; expected one of learned, fixed"),
         ({"conv": "sparse"}, "conv: got 'sparse'; expected one of full, mgiad-4"),
-        ({"width": 0.3}, "channels: got 38 -> 77; expected a multiple"),
+        ({"channels": (4, 6, 6, 6)}, "channels: got 4 -> 6; expected a multiple"),
         ({"steps": (1, 0, 1, 1)}, "steps: got (1, 0, 1, 1); expected at least one level of at least one step"),
     ],
     ids=str,

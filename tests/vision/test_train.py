@@ -111,6 +111,23 @@ def test_divergence_is_noticed_within_an_epoch(monkeypatch, digits):
         run(Explodes(3), digits)
 
 
+class Overflows(nn.Module):
+    """Finite while it trains, infinite when it is looked at."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = net()
+
+    def forward(self, x):
+        return self.inner(x) if self.training else self.inner(x) / 0
+
+
+def test_answers_that_overflow_in_validation_are_divergence(digits, tmp_path):
+    with pytest.raises(Diverged, match="in epoch 1"):
+        run(Overflows(), digits, folder=tmp_path)
+    assert lines(tmp_path)[-1]["event"] == "diverged"
+
+
 def test_weights_that_the_last_step_breaks_are_not_saved(digits, tmp_path):
     config = replace(QUICK, epochs=1, batch_size=180, lr=1e38, weight_decay=1e30)
     with pytest.raises(Diverged):
@@ -273,6 +290,30 @@ def test_memory_that_runs_out_is_said_with_what_to_try(digits):
     said = r"batch_size: got 32 images \(1, 8, 8\) in float32 on cpu, .*use batch_size=16, precision='bfloat16', or a"
     with pytest.raises(ArgumentError, match=said):
         run(Hungry(), digits, replace(QUICK, precision="float32", device="cpu"))
+
+
+class TooLarge(Hungry):
+    """A model that two images are too many for."""
+
+    def forward(self, x):
+        torch.empty(10**17)
+
+
+def test_images_too_large_for_any_batch_are_not_taken_for_wrong_ones(digits):
+    with pytest.raises(ArgumentError, match=r"batch_size: got 2 images \(1, 8, 8\) .*memory ran out"):
+        run(TooLarge(), digits)
+
+
+def test_no_look_at_a_model_takes_more_images_than_its_steps(digits, tmp_path):
+    sizes, model = [], net()
+    model.register_forward_pre_hook(lambda _, x: sizes.append(len(x[0])))
+    run(model, digits, QUICK)
+    assert max(sizes) == QUICK.batch_size
+
+
+def test_memory_that_runs_out_in_an_evaluation_is_said(digits):
+    with pytest.raises(ArgumentError, match=r"batch_size: got 50 images \(1, 8, 8\) .*use batch_size=25"):
+        evaluate(Hungry(), digits, batch_size=50, precision="float32")
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError()])
