@@ -8,6 +8,7 @@ next checkpoint replaces. Nothing is ever unpickled.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,14 @@ def recipe(model: nn.Module) -> dict[str, Any]:
     if not known:
         return {"name": type(bare(model)).__name__}
     return json.loads(json.dumps(known, default=lambda value: value.tolist()))  # NumPy's numbers and arrays
+
+
+def weights_checksum(model: nn.Module) -> int:
+    """CRC-32 of all tensors of the bare model."""
+    found = 0
+    for tensor in bare(model).state_dict().values():
+        found = zlib.crc32(_plain(tensor).reshape(-1).view(torch.uint8).numpy().data, found)
+    return found
 
 
 def save(

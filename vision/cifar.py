@@ -10,6 +10,7 @@ import tarfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import torch
@@ -113,7 +114,8 @@ def read_cifar(
     images, labels = (torch.cat(parts) for parts in zip(*train, strict=True))
     test = _decode(layout, where / layout.test, files[layout.test])
     classes = _class_names(layout, where / layout.names, files[layout.names])
-    return ImageData(layout.name, classes, images, labels, *test, *statistics(images), mirror=True)
+    source: Any = layout.name
+    return ImageData(layout.name, classes, images, labels, *test, *statistics(images), mirror=True, source=source)
 
 
 def _address(layout: Layout, download: bool | str) -> str:
@@ -130,8 +132,11 @@ def _find(layout: Layout, root: Path) -> Path | None:
 
 
 def _locate(layout: Layout, root: str | Path | None) -> Path:
-    """As `_find`, or what to do where there is neither."""
+    """As `_find`, in ./data for None, or what to do where there is neither."""
     if root is None:
+        here = _find(layout, Path("data"))
+        if here is not None:
+            return here
         raise DataError(
             layout.name,
             got="root=None",

@@ -54,7 +54,7 @@ class TrainConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)
     """What is done to the training images."""
     seed: int = 0
-    """Seed of the shuffling and the augmentation (the initial weights are the model's)."""
+    """Seed of the shuffling and the augmentation; on the command line of the initial weights, too."""
     precision: Precision = "auto"
     """Arithmetic of the convolutions; auto: bfloat16 where the hardware has it, else float32."""
     device: str = "auto"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NoReturn
@@ -37,6 +38,7 @@ class ImageData:
     mirror: bool = False  # is the mirror image of an image one of the same class?
     valid_images: Tensor | None = None
     valid_labels: Tensor | None = None
+    source: DataName | None = None  # the name that `load` knows it by
 
     def __post_init__(self) -> None:
         if (self.valid_images is None) != (self.valid_labels is None):
@@ -107,6 +109,10 @@ class ImageData:
             valid_labels=self.train_labels[held],
         )
 
+    def checksum(self) -> list[int]:
+        """CRC-32 of the training images and labels: as many images may be others."""
+        return [zlib.crc32(t.cpu().contiguous().numpy().data) for t in (self.train_images, self.train_labels)]
+
     def to(self, device: torch.device | str) -> ImageData:
         """The same data with every tensor on `device`."""
         tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
@@ -143,18 +149,21 @@ def load(
     root: str | Path | None = None,
     *,
     download: bool | str = False,
-    size: int | tuple[int, int] | None = None,
-    channels: int = 3,
+    size: int | tuple[int, ...] | None = None,
+    channels: int | None = None,
+    mirror: bool | None = None,
     progress: bool = False,
 ) -> ImageData:
     """A data set by name.
 
     digits comes with scikit-learn. cifar10 and cifar100 are read from `root`: the folder of the official binary files,
     a folder that holds it or its .tar.gz, or the .tar.gz itself; with `download` what is not there is fetched into
-    `root` (./data if None), from the official address or from a mirror's. folder reads the images of one folder a
-    class under `root`: see `load_folder`, for `size` and `channels` too. progress: bars on stderr.
+    `root`, from the official address or from a mirror's; None is ./data. folder reads the images of one folder a class
+    under `root`: see `load_folder`, for `size`, `channels` and `mirror` (None: its defaults), too. progress: bars on
+    stderr.
 
-    Raises ArgumentError for an unknown name, DataError for missing or damaged files and a download that fails.
+    Raises ArgumentError for an unknown name and for what its data set does not take, DataError for missing or damaged
+    files and a download that fails.
 
     >>> load("digits")
     ImageData(digits: 1,438 training and 359 test images 1x8x8, 10 classes, on cpu)
@@ -163,12 +172,21 @@ def load(
     from .digits import digits
     from .folder import load_folder
 
+    own = {"size": size, "channels": channels, "mirror": mirror}  # of folder
+    given = {key: value for key, value in own.items() if value is not None}
+    surplus = dict(given) if name in ("digits", *LAYOUTS) else {}
+    if name == "digits" and root is not None:
+        surplus["root"] = root
+    if name in ("digits", "folder") and download:
+        surplus["download"] = download
+    for key, value in surplus.items():
+        raise ArgumentError(key, got=str(value), expected=f"none for {name}", do="leave it out, or use another name")
     if name == "digits":
         return digits()
     if name == "folder":
         if root is None:
             raise DataError(name, got="root=None", expected="a folder with one folder a class", do="pass its path")
-        return load_folder(root, size=size, channels=channels, progress=progress)
+        return load_folder(root, **given, progress=progress)
     if name not in LAYOUTS:
         raise ArgumentError(
             "name",

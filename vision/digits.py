@@ -29,4 +29,5 @@ def digits() -> ImageData:
         images[test],
         labels[test],
         *statistics(images[~test]),
+        source="digits",
     )

@@ -28,7 +28,7 @@ Parts = dict[str, Files]
 def load_folder(
     root: str | Path,
     *,
-    size: int | tuple[int, int] | None = None,
+    size: int | tuple[int, ...] | None = None,
     channels: int = 3,
     test: float = 0.2,
     seed: int = 0,
@@ -65,7 +65,7 @@ def load_folder(
     for (name, files), part in zip(parts.items(), images.split([len(files) for files in parts.values()]), strict=True):
         data |= {f"{name}_images": part, f"{name}_labels": torch.tensor([label for _, label in files])}
     mean, std = statistics(data["train_images"])
-    return ImageData(root.resolve().name, classes, mean=mean, std=std, mirror=mirror, **data)
+    return ImageData(root.resolve().name, classes, mean=mean, std=std, mirror=mirror, source="folder", **data)
 
 
 def _parts(root: Path) -> tuple[tuple[str, ...], Parts]:
@@ -120,7 +120,7 @@ def _check_flat(root: Path) -> None:
         )
 
 
-def _shape(channels: int, size: int | tuple[int, int]) -> tuple[int, int, int]:
+def _shape(channels: int, size: int | tuple[int, ...]) -> tuple[int, int, int]:
     sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
         raise ArgumentError("size", got=repr(size), expected="a whole number >= 1, or two (H, W)", do="use size=32")

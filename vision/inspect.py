@@ -16,7 +16,7 @@ from unified.multigrid import Level
 from unified.smoother import AbstractCorrection, MapCorrection, Relaxation, TensorMap, residual
 
 from .augment import normalise
-from .checkpoint import bare
+from .checkpoint import bare, weights_checksum
 from .data import ImageData, Split
 from .device import model_device, running
 from .models import create_model
@@ -99,12 +99,16 @@ class Inspection:
         return {"model": self.model, "data": self.data, "images": self.count, "levels": levels}
 
 
-def initial_model(meta: Mapping[str, Any]) -> nn.Module:
-    """The model of a checkpoint's note as `vcycle train` starts it: a fresh one with the run's seed, or 0."""
+def initial_model(meta: Mapping[str, Any]) -> nn.Module | None:
+    """The model of a checkpoint's note before training: a fresh one with the run's seed, as `vcycle train` starts it.
+
+    None, if the note says that training started from other weights.
+    """
     known, seed = meta["model"], meta.get("config", {}).get("seed", 0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return create_model(known["name"], **known.get("options", {}))
+        model = create_model(known["name"], **known.get("options", {}))
+    return model if meta.get("initial") in (None, weights_checksum(model)) else None
 
 
 def inspect(

@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from unified.errors import DataError
+
+from .data import DataName
 
 
 def check_note(path: Path, note: dict[str, Any], required: Sequence[str]) -> None:
@@ -61,6 +63,8 @@ def _history(value: Any) -> bool:
 _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "model": (_model, "a model's name and, for one of create_model, its options"),
     "data": (lambda value: isinstance(value, str), "the name of a data set"),
+    "source": (lambda value: value in (None, *get_args(DataName)), "the name of a data set of `load`, or null"),
+    "initial": (lambda value: value is None or _whole(value), "a checksum of the initial weights"),
     "classes": (_all(lambda value: isinstance(value, str)), "the names of the classes"),
     "image": (lambda value: _all(lambda n: _whole(n, 1))(value) and len(value) == 3, "three whole numbers, C, H, W"),
     "mean": (_all(_number), "a number a channel"),

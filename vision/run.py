@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from unified.environment import environment
 from unified.errors import ArgumentError, DataError
 
 from .board import Board
-from .checkpoint import FORMAT, Checkpoint, load_checkpoint, recipe, restore, save
+from .checkpoint import FORMAT, Checkpoint, load_checkpoint, recipe, restore, save, weights_checksum
 from .config import TrainConfig
 from .data import ImageData
 from .note import check_note
@@ -69,8 +68,8 @@ class Run:
         self.best: Best | None = None
         self.saved: Path | None = None
         self.board: Board | None = None
-        tensors = () if folder is None else (data.train_images, data.train_labels)
-        self.checksum = [zlib.crc32(t.cpu().contiguous().numpy().data) for t in tensors]  # as many images may be others
+        self.checksum = [] if folder is None else data.checksum()
+        self.initial = None if folder is None else weights_checksum(model)
 
     def start(self, resume: bool, where: dict[str, str]) -> None:
         """Begin the log, or continue from the folder's checkpoint."""
@@ -124,7 +123,7 @@ class Run:
                 )
             self.best = Best(record["epoch"], record["valid_accuracy"], chosen.part("model."))
         restore(self.model, checkpoint, optimizer=self.optimizer, average=self.average)
-        self.history, self.saved = list(history), last
+        self.history, self.saved, self.initial = list(history), last, checkpoint.meta.get("initial")
 
     def _read(self, path: Path) -> Checkpoint:
         """A checkpoint of this run, or an error that says what differs."""
@@ -184,7 +183,9 @@ class Run:
         data = self.data
         meta = {
             "run": self.identity(),
+            "initial": self.initial,
             "data": data.name,
+            "source": data.source,
             "classes": list(data.classes),
             "image": list(data.image_shape),
             "mean": data.mean.tolist(),

@@ -172,9 +172,14 @@ def test_train_does_not_overwrite_a_run(capsys, trained):
         (["--data", "cifar10", "--root", "nowhere"], "nowhere: got"),
         (["--data", "folder"], "folder: got root=None"),
         (["--data", "cifar10"], "cifar10: got root=None; expected a folder with cifar-10-batches-bin"),
+        (["--size", "32"], "size: got 32; expected none for digits"),
+        (["--root", "here"], "root: got here; expected none for digits"),
+        (["--data", "cifar10", "--channels", "1"], "channels: got 1; expected none for cifar10"),
+        (["--data", "cifar10", "--download-from", "ftp://x"], "url: got 'ftp://x/cifar-10-binary.tar.gz'; expected an http"),
     ],
 )
-def test_train_names_bad_input(capsys, tmp_path, argv, message):
+def test_train_names_bad_input(capsys, tmp_path, monkeypatch, argv, message):
+    monkeypatch.chdir(tmp_path)
     status, _, err = run(capsys, "train", *argv, "--folder", str(tmp_path))
     assert status == 2
     assert f"vcycle train: {message}" in err
@@ -247,6 +252,48 @@ def test_evaluate_on_the_images_held_out_and_its_figures(capsys, trained, tmp_pa
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["confusion.png", "reliability.png"]
     status, _, err = run(capsys, "evaluate", "--checkpoint", str(trained), "--flip")
     assert (status, err.startswith("vcycle evaluate: flip: got True for digits")) == (2, True)
+
+
+def letters(folder, count=12):
+    """Two classes of images 8x8, dark and light, called as two digits are."""
+    for name, low in (("0", 0), ("1", 128)):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            pixels = np.random.default_rng(low + i).integers(low, low + 128, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{i}.png")
+
+
+def test_a_folder_is_known_again_whatever_it_is_called(capsys, tmp_path):
+    root, runs = tmp_path / "digits", tmp_path / "run"
+    letters(root)
+    arguments = ["--data", "folder", "--root", str(root), "--channels", "1", "--mirrored", "False", "--crop", "1"]
+    report(capsys, "train", *arguments, "--steps", "1", "1", "--epochs", "1", "--folder", str(runs))
+    found = report(capsys, "evaluate", "--checkpoint", str(runs), "--root", str(root))
+    assert (found["data"], found["images"], found["same_training_images"]) == ("digits", 5, True)
+    assert report(capsys, "inspect", str(runs), "--root", str(root), "--folder", str(tmp_path))["images"] == 5
+    status, _, err = run(capsys, "evaluate", "--checkpoint", str(runs), "--root", str(root), "--flip")
+    assert (status, "flip: got True for digits" in err) == (2, True)
+    status, _, err = run(capsys, "evaluate", "--checkpoint", str(runs), "--data", "digits")
+    assert (status, "data: got digits; expected the classes of the checkpoint, ['0', '1']" in err) == (2, True)
+
+
+def test_evaluate_says_where_test_images_may_have_been_trained_on(capsys, tmp_path):
+    root, runs = tmp_path / "all", tmp_path / "run"
+    letters(root)
+    arguments = ["--data", "folder", "--root", str(root), "--channels", "1", "--steps", "1", "1", "--epochs", "1"]
+    report(capsys, "train", *arguments, "--folder", str(runs))
+    argv = ["evaluate", "--checkpoint", str(runs), "--root", str(root)]
+    assert "trained on" not in run(capsys, *argv)[1]
+    letters(root, 14)
+    assert "some may have been trained on" in run(capsys, *argv)[1]
+    assert report(capsys, *argv)["same_training_images"] is False
+
+
+def test_the_newest_run_may_be_of_a_comparison(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(capsys, "compare", "mgnet-16", "--epochs", "1", "--seeds", "0", "--batch-size", "720")[0] == 0
+    found = report(capsys, "evaluate")
+    assert found["checkpoint"] == "runs/compare/mgnet-16/seed-0/last.safetensors"
 
 
 def test_export(capsys, trained, tmp_path):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 import vision
 from unified.app.main import main
@@ -48,3 +49,16 @@ def test_bad_input_is_named(trained, tmp_path, capsys):
     vision.fit(model, data, vision.TrainConfig(epochs=1, batch_size=64), folder=tmp_path, progress=False)
     assert main(["inspect", str(tmp_path)]) == 2
     assert "vcycle inspect: model: got a ResNet, which has no levels on a way down" in capsys.readouterr().err
+
+
+def test_other_initial_weights_are_not_drawn_as_those_before_training(tmp_path, capsys):
+    torch.manual_seed(5)  # not the settings' seed
+    model = vision.create_model("polymgnet-q2-quarter", in_channels=1)
+    config = vision.TrainConfig(epochs=1, batch_size=64)
+    vision.fit(model, vision.load("digits").subset(64), config, folder=tmp_path, progress=False)
+    assert vision.initial_model(vision.load_model(tmp_path / "last.safetensors")[1]) is None
+    assert main(["inspect", str(tmp_path), "--images", "4"]) == 0
+    out = capsys.readouterr().out
+    assert "before training: not known, for the weights were not the seed's" in out
+    assert "roots on level 0: " in out
+    assert "->" not in next(line for line in out.splitlines() if line.startswith("roots on level 0"))

@@ -210,7 +210,8 @@ def test_an_unreadable_file_is_named(layout, tmp_path):
         load(layout.name, tmp_path)
 
 
-def test_cifar_without_root_says_what_to_fetch():
+def test_cifar_without_root_says_what_to_fetch(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=r"cifar10: got root=None; .*c32a1d4ab5d03f1284b67883e8d87530"):
         load("cifar10")
 
@@ -242,6 +243,7 @@ def test_what_is_not_there_is_downloaded_once(layout, tmp_path, monkeypatch, mir
     monkeypatch.chdir(tmp_path)
     load(layout.name, download=mirror)  # ./data
     assert len(asked) == 1
+    assert len(load(layout.name).test_images) == 3  # there, too
 
 
 @pytest.mark.parametrize("make", [False, True])
@@ -370,7 +372,5 @@ def test_a_device_too_small_for_the_images_is_named(monkeypatch):
 def test_a_split_that_the_memory_does_not_hold_is_refused(monkeypatch):
     data = load("digits")
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
-    with pytest.raises(
-        ArgumentError, match=r"validation: got a split, which copies 1,438 .* use validation=0"
-    ):
+    with pytest.raises(ArgumentError, match=r"validation: got a split, which copies 1,438 .* use validation=0"):
         data.split(0.1)

@@ -62,9 +62,7 @@ def test_16_bits_are_one_scale_for_all_images(tmp_path, dtype, grey):
 @pytest.mark.parametrize("grey", [-1, 65536])
 def test_whole_numbers_that_are_no_16_bits_are_refused(tmp_path, grey):
     Image.fromarray(np.full((4, 4), grey, np.int32)).save(tmp_path / "a.tiff")
-    with pytest.raises(
-        DataError, match=rf"a\.tiff: got ValueError: whole numbers from {grey} to {grey}, which"
-    ):
+    with pytest.raises(DataError, match=rf"a\.tiff: got ValueError: whole numbers from {grey} to {grey}, which"):
         read_image(tmp_path / "a.tiff", (1, 4, 4))
 
 

@@ -8,10 +8,10 @@ from ..errors import DataError
 
 
 def find(named: Path | None) -> Path:
-    """`named`, or the newest last.safetensors below runs/."""
+    """`named`, or the newest last.safetensors below runs/, a comparison's runs included."""
     if named is not None:
         return named / "last.safetensors" if named.is_dir() else named
-    found = sorted(Path("runs").glob("*/last.safetensors"), key=lambda path: path.stat().st_mtime)
+    found = sorted(Path("runs").rglob("last.safetensors"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise DataError(
             "checkpoint",

@@ -9,6 +9,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from ..errors import ArgumentError
 from . import train
+from .data import DataOptions
 
 
 def options(arguments: list[str]) -> type:
@@ -22,14 +23,7 @@ def options(arguments: list[str]) -> type:
     class Options:
         models: Positional[tuple[str, ...]]
         """Their names; `vcycle models` lists them."""
-        data: Literal["digits", "cifar10", "cifar100", "folder"] = "digits"
-        """The data set; digits needs no file, folder is one of your own with a folder a class."""
-        root: Path | None = None
-        """Where the data is: a folder, or the official .tar.gz archive (binary version)."""
-        download: bool = False
-        """Fetch CIFAR into that folder (data/ if not given) where it is not there yet."""
-        size: int | None = None
-        """Side in pixels of the images of --data folder."""
+        data: OmitArgPrefixes[DataOptions] = field(default_factory=DataOptions)
         folder: Path = Path("runs/compare")
         """Gets a folder a run, compare.json, compare.md and compare.png."""
         seeds: tuple[int, ...] = (0, 1, 2)
@@ -47,9 +41,7 @@ def run(options: Any) -> dict[str, Any]:
 
     if options.config.seed:
         raise ArgumentError("seed", got=options.config.seed, expected="seeds", do=f"use --seeds {options.config.seed}")
-    data = vision.load(
-        options.data, options.root, download=options.download, size=options.size, progress=not options.json
-    )
+    data = options.data.load(progress=not options.json)
     found = vision.compare(options.models, data, options.config, folder=options.folder, seeds=options.seeds)
     if rank():  # of several processes the first one reports
         raise SystemExit(0)

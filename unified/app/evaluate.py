@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
 
 from .. import files
-from ..errors import ArgumentError
 from .checkpoints import find
+from .data import Name, prepare
 
 
 @dataclass(frozen=True)
 class Options:
     checkpoint: Path | None = None
     """A checkpoint or its run's folder; the newest below runs/ if not given."""
-    data: Literal["digits", "cifar10", "cifar100", "folder"] | None = None
+    data: Name | None = None
     """The data set; the one it was trained on if not given."""
     root: Path | None = None
     """Where the data is: a folder, or the official .tar.gz archive (binary version)."""
@@ -45,7 +45,7 @@ def run(options: Options) -> dict[str, Any]:
     device = resolve_device(options.device)
     path = find(options.checkpoint)
     model, meta = vision.load_model(path)
-    data = _data(options, meta)
+    data, same = prepare(meta, options.data, options.root)
     result = vision.evaluate(
         model.to(device), data, split=options.split, flip=options.flip, batch_size=options.batch_size
     )
@@ -56,6 +56,7 @@ def run(options: Options) -> dict[str, Any]:
         "checkpoint": str(path),
         "model": meta["model"],
         "data": data.name,
+        "same_training_images": same,
         "split": options.split,
         "flip": options.flip,
         "images": int(result.confusion.sum()),
@@ -72,31 +73,6 @@ def run(options: Options) -> dict[str, Any]:
     }
 
 
-def _data(options: Options, meta: dict[str, Any]) -> Any:
-    """The data set, prepared as the training did it: its validation images, and the mean and std it used."""
-    import torch
-
-    import vision
-
-    trained: Any = meta.get("data")
-    name: Any = options.data or (trained if trained in ("digits", "cifar10", "cifar100") else "folder")
-    channels, *size = meta.get("image", (3, None, None))
-    like = {"size": tuple(size), "channels": channels} if name == "folder" and "image" in meta else {}
-    data = vision.load(name, options.root, **like)
-    if list(data.classes) != list(meta.get("classes", data.classes)):
-        raise ArgumentError(
-            "data",
-            got=data.name,
-            expected=f"the classes of the checkpoint, {meta['classes']}",
-            do="use its data set",
-        )
-    share = meta.get("config", {}).get("validation")
-    if share and options.split != "test" and data.valid_images is None:
-        data = data.split(share)
-    prepared: dict[str, Any] = {key: torch.tensor(meta[key]) for key in ("mean", "std") if key in meta}
-    return replace(data, **prepared)
-
-
 def _draw(result: Any, folder: Path) -> None:
     import vision
 
@@ -104,6 +80,12 @@ def _draw(result: Any, folder: Path) -> None:
     for name, ax in plots.items():
         figure: Any = ax.figure
         files.replace(folder / f"{name}.png", files.png(figure))
+
+
+_OTHERS = (
+    "The training images are not those of the checkpoint: if the test images were set aside from them, as in a folder\n"
+    "without train/ and test/, some may have been trained on."
+)
 
 
 def text(report: dict[str, Any]) -> str:
@@ -118,6 +100,7 @@ def text(report: dict[str, Any]) -> str:
             f"accuracy {report['accuracy']:.2%}, top five {report['top5']:.2%}, cross-entropy {report['loss']:.4f}",
             f"Brier score {report['brier']:.4f}, expected calibration error {report['calibration_error']:.2%} "
             f"({len(report['reliability']['count'])} bins)",
+            *([_OTHERS] if report["same_training_images"] is False else []),
             "",
             *rows,
             *(["", f"most often taken: {wrong}"] if wrong else []),

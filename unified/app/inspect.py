@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from ..errors import ArgumentError
 from .checkpoints import find
+from .data import Name, prepare
 
 
 @dataclass(frozen=True)
 class Options:
     checkpoint: Positional[Path | None] = None
     """A checkpoint or its run's folder; the newest below runs/ if not given."""
-    data: str | None = None
+    data: Name | None = None
     """The data set; the one it was trained on if not given."""
     root: Path | None = None
     """Where the data is: a folder, or the official .tar.gz archive (binary version)."""
@@ -37,19 +37,13 @@ def run(options: Options) -> dict[str, Any]:
 
     path = find(options.checkpoint)
     model, meta = vision.load_model(path)
-    channels, height, width = read_inputs(meta).image
-    name: Any = options.data or meta.get("data")
-    data = vision.load(name, options.root, size=(height, width), channels=channels)
-    if data.image_shape != (channels, height, width):
-        raise ArgumentError(
-            "data",
-            got=f"{data.name}, of images {data.image_shape}",
-            expected=f"images {(channels, height, width)}, as in training",
-            do="use its data set",
-        )
-    found = vision.inspect(model, data, before=vision.initial_model(meta), images=options.images)
+    read_inputs(meta)  # it has what inspect needs
+    data, _ = prepare(meta, options.data, options.root)
+    before = vision.initial_model(meta)
+    found = vision.inspect(model, data, before=before, images=options.images)
     written = vision.write_inspection(found, options.folder or path.parent / "inspect")
-    start = f"a fresh model with seed {meta.get('config', {}).get('seed', 0)}"
+    seed = meta.get("config", {}).get("seed", 0)
+    start = "not known, for the weights were not the seed's" if before is None else f"a fresh model with seed {seed}"
     return {"checkpoint": str(path), "before": start, **found.as_dict(), "files": [str(file) for file in written]}
 
 
@@ -105,15 +99,15 @@ def _by(grid: list[int]) -> str:
     return " x ".join(map(str, grid))
 
 
-def _number(side: dict[str, Any], name: str) -> str:
-    return f"{side[name]:.3g}" if name in side else "-"
+def _number(side: dict[str, Any] | None, name: str) -> str:
+    return f"{side[name]:.3g}" if side and name in side else "-"
 
 
 def _roots(level: dict[str, Any]) -> list[str]:
     """A line a level with roots: before -> after, of one channel where each has its own."""
-    sides = [level[name].get("roots") for name in ("before", "after")]
-    if None in sides:
+    sides = [level[name]["roots"] for name in ("before", "after") if "roots" in (level[name] or {})]
+    if not sides:
         return []
-    many = f", the first of {len(sides[1])} channels" if len(sides[1]) > 1 else ""
-    start, end = (", ".join(f"{x:.3g}{y:+.3g}i" if y else f"{x:.3g}" for x, y in side[0]) for side in sides)
-    return [f"roots on level {level['level']}{many}: {start} -> {end}"]
+    many = f", the first of {len(sides[-1])} channels" if len(sides[-1]) > 1 else ""
+    roots = [", ".join(f"{x:.3g}{y:+.3g}i" if y else f"{x:.3g}" for x, y in side[0]) for side in sides]
+    return [f"roots on level {level['level']}{many}: {' -> '.join(roots)}"]

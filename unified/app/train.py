@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, arg
 
+from .data import DataOptions
+
 
 def options(arguments: list[str]) -> type:
     """The recipe that the arguments name gives the settings their defaults."""
@@ -28,15 +30,8 @@ def options(arguments: list[str]) -> type:
         model: str = "mgnet-16"
         """Its name; `vcycle models` lists them."""
         steps: tuple[int, ...] = ()
-        """Smoothing steps of each level, as many levels as numbers; the model's own if not given."""
-        data: Literal["digits", "cifar10", "cifar100", "folder"] = "digits"
-        """The data set; digits needs no file, folder is one of your own with a folder a class."""
-        root: Path | None = None
-        """Where the data is: a folder, or the official .tar.gz archive (binary version)."""
-        download: bool = False
-        """Fetch CIFAR into that folder (data/ if not given) where it is not there yet."""
-        size: int | None = None
-        """Side in pixels of the images of --data folder."""
+        """Smoothing steps of each level (an MgNet has as many levels as numbers); the model's own if not given."""
+        data: OmitArgPrefixes[DataOptions] = field(default_factory=DataOptions)
         folder: Path | None = None
         """The run's folder; runs/DATA-MODEL if not given."""
         resume: bool = False
@@ -54,20 +49,18 @@ def run(options: Any) -> dict[str, Any]:
     import vision
     from vision.distributed import rank
 
-    data = vision.load(
-        options.data, options.root, download=options.download, size=options.size, progress=not options.json
-    )
+    data = options.data.load(progress=not options.json)
     torch.manual_seed(options.config.seed)  # the initial weights
     given = {"steps": options.steps} if options.steps else {}
     model = vision.create_model(options.model, classes=len(data.classes), in_channels=data.image_shape[0], **given)
-    folder = options.folder or Path("runs") / f"{options.data}-{options.model}"
+    folder = options.folder or Path("runs") / f"{options.data.data}-{options.model}"
     result = vision.fit(model, data, options.config, folder=folder, resume=options.resume)
     if rank():  # of several processes the first one reports
         raise SystemExit(0)
     return {
         "model": options.model,
         "weights": vision.count_weights(model),
-        "data": options.data,
+        "data": options.data.data,
         "train_images": len(data.train_labels),
         "test_images": len(data.test_labels),
         "test_accuracy": result.test_accuracy,
