@@ -5,6 +5,7 @@ python docs/benchmarks/vision_speed.py [--models mgnet-64-li ...] [--batch 128] 
 A step is forward, loss, backward and SGD. Entrants take turns, repeat by repeat: "plain", float32, contiguous, eager,
 no product left out (plain_network.py); "ours", by `vision.step` in the form that training runs, channels-last, in
 float32 and, where the hardware multiplies it, bfloat16; with --compile compiled, too; on a GPU also as a CUDA graph.
+All of them keep the memory that a step frees, as training does.
 share: of the rate of a product of two square matrices of the same precision in the same run, by the multiply-adds of
 the form that is trained, three times forward. transfers: forward and backward of depthwise transfers with two outputs a
 channel, grouped and as `vision.blocks` has it. epoch: images a second of `vision.fit` beside a plain eager loop with a
@@ -106,7 +107,7 @@ def native(device: str) -> dict[str, torch.dtype]:
 
 def measure(name: str, args: argparse.Namespace) -> dict[str, Any]:
     form, steps = entrants(name, args.batch, args.device, args.compile)
-    with kept_heap():  # as training has it; the plain loop, too
+    with kept_heap():
         times = seconds(steps | products(args.device, args.matrix), args.repeats, args.device)
     work = 2 * 3 * vision.multiply_adds(form, IMAGE) * args.batch  # a step: forward, and twice as much backward
     matmul = {p: 2 * args.matrix**3 / statistics.median(times.pop(f"matmul, {p}")) for p in native(args.device)}
