@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -65,7 +66,16 @@ def recipe(model: nn.Module) -> dict[str, Any]:
     known = getattr(bare(model), "recipe", None)
     if not known:
         return {"name": type(bare(model)).__name__}
-    return json.loads(json.dumps(known, default=lambda value: value.tolist()))  # NumPy's numbers and arrays
+    return json.loads(json.dumps(known, default=plain))
+
+
+def plain(value: object) -> object:
+    """What JSON takes of NumPy's numbers and arrays; of a function, which no file can hold, its name."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if callable(value):
+        return getattr(value, "__name__", repr(value))
+    raise TypeError(f"{type(value).__name__} is no JSON")
 
 
 def weights_checksum(model: nn.Module) -> int:

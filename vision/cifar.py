@@ -10,7 +10,6 @@ import tarfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from unified.errors import DataError
 
-from .data import ImageData, statistics
+from .data import DataName, ImageData, statistics
 from .download import fetch
 
 HOME = "https://www.cs.toronto.edu/~kriz/"
@@ -28,7 +27,7 @@ HOME = "https://www.cs.toronto.edu/~kriz/"
 class Layout:
     """An official binary data set: records of `label_bytes` bytes (the last: the label), 3x32x32 pixels."""
 
-    name: str
+    name: DataName
     folder: str
     archive: str
     md5: str  # of the official archive; must hold for a download: re-encoded images are welcome from the disk
@@ -114,8 +113,8 @@ def read_cifar(
     images, labels = (torch.cat(parts) for parts in zip(*train, strict=True))
     test = _decode(layout, where / layout.test, files[layout.test])
     classes = _class_names(layout, where / layout.names, files[layout.names])
-    source: Any = layout.name
-    return ImageData(layout.name, classes, images, labels, *test, *statistics(images), mirror=True, source=source)
+    numbers = statistics(images)
+    return ImageData(layout.name, classes, images, labels, *test, *numbers, mirror=True, source=layout.name)
 
 
 def _address(layout: Layout, download: bool | str) -> str:

@@ -16,6 +16,7 @@ from unified import files
 from unified.environment import environment
 from unified.errors import ArgumentError, whole
 
+from .checkpoint import plain
 from .comparison import ComparedRun, Comparison
 from .config import TrainConfig
 from .data import ImageData
@@ -126,7 +127,7 @@ def _write(comparison: Comparison, folder: Path) -> None:
         f"{machine['date']}. Accuracy after the last epoch, mean ± standard deviation over the runs that finished.\n\n"
         f"{comparison.table()}\n"
     )
-    found = json.dumps(comparison.as_dict(), indent=1)
+    found = json.dumps(comparison.as_dict(), indent=1, default=plain)
     figure = plot_comparisons(comparison)
     files.replace(folder / "compare.json", f"{found}\n".encode())
     files.replace(folder / "compare.md", page.encode())

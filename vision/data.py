@@ -43,7 +43,7 @@ class ImageData:
     def __post_init__(self) -> None:
         if (self.valid_images is None) != (self.valid_labels is None):
             _refuse("valid_images", "images or labels alone", "both, or neither")
-        for split in ("train", "test") if self.valid_images is None else ("train", "valid", "test"):
+        for split in ("train", *self.held):
             images, labels = self.part(split)
             what = f"{images.dtype} {tuple(images.shape)}"
             if images.dtype != torch.uint8 or images.ndim != 4 or not len(images):
@@ -71,6 +71,11 @@ class ImageData:
         """(C, H, W) of every image."""
         c, h, w = self.train_images.shape[1:]
         return c, h, w
+
+    @property
+    def held(self) -> tuple[Split, ...]:
+        """The parts that are not trained on."""
+        return ("test",) if self.valid_images is None else ("valid", "test")
 
     def part(self, split: Split) -> tuple[Tensor, Tensor]:
         """(images, labels) of 'train', 'valid' or 'test'; ArgumentError where there are none."""
@@ -109,9 +114,9 @@ class ImageData:
             valid_labels=self.train_labels[held],
         )
 
-    def checksum(self) -> list[int]:
-        """CRC-32 of the training images and labels: as many images may be others."""
-        return [zlib.crc32(t.cpu().contiguous().numpy().data) for t in (self.train_images, self.train_labels)]
+    def checksum(self, split: Split = "train") -> list[int]:
+        """CRC-32 of a part's images and labels: as many images may be others."""
+        return [zlib.crc32(t.cpu().contiguous().numpy().data) for t in self.part(split)]
 
     def to(self, device: torch.device | str) -> ImageData:
         """The same data with every tensor on `device`."""
@@ -179,7 +184,8 @@ def load(
         surplus["root"] = root
     if name in ("digits", "folder") and download:
         surplus["download"] = download
-    for key, value in surplus.items():
+    if surplus:
+        key, value = next(iter(surplus.items()))
         raise ArgumentError(key, got=str(value), expected=f"none for {name}", do="leave it out, or use another name")
     if name == "digits":
         return digits()

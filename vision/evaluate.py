@@ -113,14 +113,7 @@ def evaluate_images(
         for batch in images.split(batch_size):
             logits.append(answer(model, normalise(batch.to(device), mean, std), k, flip=flip))
     found = torch.cat(logits).cpu()
-    finite = found.isfinite().all(1)
-    if not finite.all():
-        raise NotFiniteError(
-            "model",
-            got=f"logits that are NaN or infinite, for {int((~finite).sum()):,} of {len(finite):,} images",
-            expected="finite logits",
-            do="use another checkpoint, or precision='float32'",
-        )
+    check_numbers(found)
     return score(found, labels.cpu(), classes)
 
 
@@ -146,6 +139,18 @@ def answer(model: nn.Module, x: Tensor, classes: int, *, flip: bool) -> Tensor:
     out: Tensor = model(x).float()
     check_classes(out, classes)
     return (out + model(x.flip(3)).float()) / 2 if flip else out
+
+
+def check_numbers(logits: Tensor) -> None:
+    """A largest logit for each image, or NotFiniteError; classes may be ruled out by -inf."""
+    bad = int((~logits.max(1).values.isfinite()).sum())
+    if bad:
+        raise NotFiniteError(
+            "model",
+            got=f"logits that are NaN or infinite, for {bad:,} of {len(logits):,} images",
+            expected="finite logits",
+            do="use another checkpoint, or precision='float32'",
+        )
 
 
 def check_flip(flip: bool, mirror: bool, name: str) -> None:

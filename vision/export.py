@@ -26,7 +26,8 @@ from .inputs import Inputs, read_inputs
 from .models import count_weights
 
 TOLERANCE = 1e-4  # of a logit, relative to the largest where that is more than 1
-_KEPT = ("data", "classes", "image", "mean", "std", "mirror", "config", "epoch")  # of a note, beside the weights
+# of a note, beside the weights
+_KEPT = ("data", "source", "classes", "image", "mean", "std", "mirror", "config", "epoch", "checksums", "initial")
 Run = Callable[[Tensor], Tensor]
 
 

@@ -21,6 +21,7 @@ from .memory import check_free
 from .split import held_out
 
 _ORIENTATION = 0x0112  # the EXIF tag
+_PARTS = ("train", "training", "valid", "val", "validation", "dev", "test", "testing", "eval")  # as people call them
 Files = list[tuple[Path, int]]  # with their labels
 Parts = dict[str, Files]
 
@@ -96,7 +97,7 @@ def _parts(root: Path) -> tuple[tuple[str, ...], Parts]:
 def _set_aside(root: Path, test: float, seed: int) -> tuple[tuple[str, ...], Parts]:
     """As `_parts`, of root/CLASS: some of the files are for the test."""
     found = _classes(root)
-    _check_flat(root)
+    _check_names(root)
     files = _labelled(found)
     tests = held_out(torch.tensor([label for _, label in files]), test, seed, argument="test").tolist()
     parts = {
@@ -106,17 +107,15 @@ def _set_aside(root: Path, test: float, seed: int) -> tuple[tuple[str, ...], Par
     return tuple(found), parts
 
 
-def _check_flat(root: Path) -> None:
-    """DataError for folders that hold the same folders and nothing else: parts under other names, hardly classes."""
-    folders = _folders(root)
-    inside = [{path.name for path in _folders(folder)} for folder in folders]
-    loose = any(path.suffix.lower() in SUFFIXES for folder in folders for path in folder.iterdir())
-    if len(folders) > 1 and len(inside[0]) > 1 and all(names == inside[0] for names in inside) and not loose:
+def _check_names(root: Path) -> None:
+    """DataError for parts under other names than train/ and test/, which would be taken for classes."""
+    parts = [folder for folder in _folders(root) if folder.name.lower() in _PARTS and any(_folders(folder))]
+    if parts:
         raise DataError(
             str(root),
-            got=f"{_few([folder.name for folder in folders])}, each with the folders {_few(sorted(inside[0]))}",
+            got=f"{_few([folder.name for folder in parts])}, with folders in it",
             expected="one folder a class, or the parts train/, test/ and, if wanted, valid/",
-            do="give the parts these names",
+            do="give the parts these names, or a class another one",
         )
 
 

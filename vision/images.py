@@ -31,7 +31,7 @@ def read_image(file: str | Path, shape: tuple[int, ...]) -> Tensor:
     """An image file as a uint8 tensor of `shape` (C, H, W), C = 1 or 3; DataError for one that cannot be read.
 
     It is turned as its EXIF tag says, put on white where transparent, converted to C channels and resized (not
-    cropped) to H x W.
+    cropped) to H x W. Of 16 bits the upper eight are kept, so that all images have one scale.
     """
     from PIL import Image, ImageOps
 

@@ -102,7 +102,8 @@ class Inspection:
 def initial_model(meta: Mapping[str, Any]) -> nn.Module | None:
     """The model of a checkpoint's note before training: a fresh one with the run's seed, as `vcycle train` starts it.
 
-    None, if the note says that training started from other weights.
+    None, if that has other weights than the note says training started from: those of another seed, or of another
+    processor's arithmetic.
     """
     known, seed = meta["model"], meta.get("config", {}).get("seed", 0)
     with torch.random.fork_rng(devices=[]):

@@ -32,19 +32,24 @@ def check_free(argument: str, what: str, size: int, *, do: str) -> None:
 
 
 @contextmanager
-def enough_memory(batch: int, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Iterator[None]:
-    """Turn an allocation that fails, on a CPU or a GPU, into an ArgumentError: what was tried and what to try."""
+def enough_memory(
+    batch: int, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, *, least: bool = False
+) -> Iterator[None]:
+    """Turn an allocation that fails, on a CPU or a GPU, into an ArgumentError: what was tried and what to try.
+
+    least: the batch is the smallest there can be.
+    """
     try:
         yield
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
         if not out_of_memory(error):
             raise
         precision = str(dtype).removeprefix("torch.")
-        remedies = [f"batch_size={batch // 2}"] if batch > 1 else []
-        remedies += ["precision='bfloat16'"] if dtype is torch.float32 else []
+        remedies = [f"batch_size={batch // 2}"] if batch > 1 and not least else []
+        remedies += ["precision='bfloat16'"] if dtype is torch.float32 and not least else []
         raise ArgumentError(
             "batch_size",
             got=f"{batch} images {shape} in {precision} on {device}, and the memory ran out",
-            expected="a batch that fits beside the model and its optimizer",
-            do=f"use {', '.join([*remedies, 'or a smaller model' if remedies else 'a smaller model'])}",
+            expected="a batch that fits, beside the model",
+            do=f"use {', '.join([*remedies, 'a smaller model'])}, or smaller images",
         ) from error

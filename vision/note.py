@@ -64,6 +64,7 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "model": (_model, "a model's name and, for one of create_model, its options"),
     "data": (lambda value: isinstance(value, str), "the name of a data set"),
     "source": (lambda value: value in (None, *get_args(DataName)), "the name of a data set of `load`, or null"),
+    "checksums": (lambda value: isinstance(value, dict), "checksums of the parts that were not trained on"),
     "initial": (lambda value: value is None or _whole(value), "a checksum of the initial weights"),
     "classes": (_all(lambda value: isinstance(value, str)), "the names of the classes"),
     "image": (lambda value: _all(lambda n: _whole(n, 1))(value) and len(value) == 3, "three whole numbers, C, H, W"),

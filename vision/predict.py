@@ -15,7 +15,7 @@ from unified.errors import ArgumentError, DataError
 from .augment import normalise
 from .config import Precision
 from .device import model_device, resolve_precision, running
-from .evaluate import answer, check_flip
+from .evaluate import answer, check_flip, check_numbers
 from .images import image_files, read_image
 from .inputs import read_inputs
 from .memory import enough_memory
@@ -72,6 +72,7 @@ def predict(
             with enough_memory(len(read), inputs.image, resolve_precision(precision, device), device):
                 images = torch.stack([image for _, image in read]).to(device)
                 logits = answer(model, normalise(images, mean, std), len(classes), flip=flip)
+            check_numbers(logits)
             values, indices = logits.softmax(1).topk(min(top, len(classes)))
             for (path, _), ps, ks in zip(read, values.tolist(), indices.tolist(), strict=True):
                 ranked = tuple((classes[k], p) for k, p in zip(ks, ps, strict=True))

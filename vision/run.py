@@ -69,6 +69,7 @@ class Run:
         self.saved: Path | None = None
         self.board: Board | None = None
         self.checksum = [] if folder is None else data.checksum()
+        self.held = {} if folder is None else {split: data.checksum(split) for split in data.held}
         self.initial = None if folder is None else weights_checksum(model)
 
     def start(self, resume: bool, where: dict[str, str]) -> None:
@@ -184,6 +185,7 @@ class Run:
         meta = {
             "run": self.identity(),
             "initial": self.initial,
+            "checksums": self.held,
             "data": data.name,
             "source": data.source,
             "classes": list(data.classes),

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -20,11 +19,11 @@ from torch import nn
 from .average import Average
 from .checkpoint import bare
 from .config import TrainConfig
-from .data import ImageData
+from .data import ImageData, Split
 from .device import resolve_precision
 from .distributed import processes
 from .epoch import Trainer
-from .evaluate import NotFiniteError, evaluate
+from .evaluate import Evaluation, NotFiniteError, evaluate
 from .fitness import check_fit, check_weights
 from .heap import kept_heap
 from .memory import enough_memory
@@ -88,7 +87,16 @@ def fit(
         done = len(run.history)
         group.check_same("folder", done, do="use a folder that all processes see")
         trainer = Trainer(model, optimizer, average, data, config, group, dtype, layout)
-        how: Any = {"batch_size": trainer.batch, "precision": config.precision}  # of an evaluation
+
+        def look(at: nn.Module, split: Split) -> Evaluation:
+            """In batches that training, which takes more memory, is known to have room for."""
+            try:
+                return evaluate(at, data, split=split, batch_size=trainer.batch, precision=config.precision)
+            except NotFiniteError as error:
+                if split == "test":
+                    run.saved = None  # the last one holds these weights
+                raise run.diverged(len(run.history) + (split == "valid"), trainer.steps) from error
+
         images = trainer.steps * trainer.batch  # in an epoch
         with (
             closing(run),
@@ -101,10 +109,7 @@ def fit(
                 if "loss" not in record or not _finite(model):
                     raise run.diverged(epoch, record["steps"])
                 if data.valid_images is not None and config.evaluate_every and epoch % config.evaluate_every == 0:
-                    try:
-                        valid = evaluate(result, data, split="valid", **how)
-                    except NotFiniteError as error:
-                        raise run.diverged(epoch, record["steps"]) from error
+                    valid = look(result, "valid")
                     record |= {"valid_accuracy": valid.accuracy, "valid_loss": valid.loss}
                 run.epoch(record)
                 bar.end(record)
@@ -113,22 +118,22 @@ def fit(
             optimizer.zero_grad(set_to_none=True)  # nobody reads the last gradients
             if average is not None:
                 model.load_state_dict(result.state_dict())
-            tested = _test(model.eval(), run, data, how)
+            tested = _test(model.eval(), run, look)
             seconds = sum(record["seconds"] for record in run.history)
             rate = images * len(run.history) / seconds
             run.log("end", **tested, seconds=seconds, images_per_second=rate)
     return TrainResult(run.history, **tested, seconds=seconds, images_per_second=rate, **where, model=model)
 
 
-def _test(model: nn.Module, run: Run, data: ImageData, how: Any) -> Record:
+def _test(model: nn.Module, run: Run, look: Callable[[nn.Module, Split], Evaluation]) -> Record:
     """The only look at the test images: of the last epoch's model, and of the best epoch's if that is another one."""
-    last = evaluate(model, data, **how).accuracy
+    last = look(model, "test").accuracy
     if run.best is None or run.best.epoch == len(run.history):
         best = None if run.best is None else last
     else:
         other = copy.deepcopy(model)
         other.load_state_dict(run.best.weights)
-        best = evaluate(other, data, **how).accuracy
+        best = look(other, "test").accuracy
     return {"test_accuracy": last, "best_epoch": run.best and run.best.epoch, "best_test_accuracy": best}
 
 

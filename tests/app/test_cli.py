@@ -173,9 +173,13 @@ def test_train_does_not_overwrite_a_run(capsys, trained):
         (["--data", "folder"], "folder: got root=None"),
         (["--data", "cifar10"], "cifar10: got root=None; expected a folder with cifar-10-batches-bin"),
         (["--size", "32"], "size: got 32; expected none for digits"),
+        (["--data", "folder", "--root", ".", "--size", "3x4x5"], "size: got '3x4x5'; expected a number, or two"),
         (["--root", "here"], "root: got here; expected none for digits"),
         (["--data", "cifar10", "--channels", "1"], "channels: got 1; expected none for cifar10"),
-        (["--data", "cifar10", "--download-from", "ftp://x"], "url: got 'ftp://x/cifar-10-binary.tar.gz'; expected an http"),
+        (
+            ["--data", "cifar10", "--download-from", "ftp://x"],
+            "url: got 'ftp://x/cifar-10-binary.tar.gz'; expected an http",
+        ),
     ],
 )
 def test_train_names_bad_input(capsys, tmp_path, monkeypatch, argv, message):
@@ -269,10 +273,13 @@ def test_a_folder_is_known_again_whatever_it_is_called(capsys, tmp_path):
     arguments = ["--data", "folder", "--root", str(root), "--channels", "1", "--mirrored", "False", "--crop", "1"]
     report(capsys, "train", *arguments, "--steps", "1", "1", "--epochs", "1", "--folder", str(runs))
     found = report(capsys, "evaluate", "--checkpoint", str(runs), "--root", str(root))
-    assert (found["data"], found["images"], found["same_training_images"]) == ("digits", 5, True)
+    assert (found["data"], found["images"], found["held_out"]) == ("digits", 5, True)
     assert report(capsys, "inspect", str(runs), "--root", str(root), "--folder", str(tmp_path))["images"] == 5
     status, _, err = run(capsys, "evaluate", "--checkpoint", str(runs), "--root", str(root), "--flip")
     assert (status, "flip: got True for digits" in err) == (2, True)
+    exported = str(tmp_path / "weights.safetensors")
+    report(capsys, "export", exported, "--checkpoint", str(runs))
+    assert report(capsys, "evaluate", "--checkpoint", exported, "--root", str(root))["held_out"] is True
     status, _, err = run(capsys, "evaluate", "--checkpoint", str(runs), "--data", "digits")
     assert (status, "data: got digits; expected the classes of the checkpoint, ['0', '1']" in err) == (2, True)
 
@@ -283,10 +290,12 @@ def test_evaluate_says_where_test_images_may_have_been_trained_on(capsys, tmp_pa
     arguments = ["--data", "folder", "--root", str(root), "--channels", "1", "--steps", "1", "1", "--epochs", "1"]
     report(capsys, "train", *arguments, "--folder", str(runs))
     argv = ["evaluate", "--checkpoint", str(runs), "--root", str(root)]
-    assert "trained on" not in run(capsys, *argv)[1]
+    assert "left out" not in run(capsys, *argv)[1]
     letters(root, 14)
-    assert "some may have been trained on" in run(capsys, *argv)[1]
-    assert report(capsys, *argv)["same_training_images"] is False
+    assert "not the images that the training left out: it may have seen some" in run(capsys, *argv)[1]
+    assert report(capsys, *argv)["held_out"] is False
+    assert report(capsys, *argv, "--split", "valid")["held_out"] is False
+    assert report(capsys, *argv, "--split", "train")["held_out"] is None
 
 
 def test_the_newest_run_may_be_of_a_comparison(capsys, tmp_path, monkeypatch):

@@ -59,6 +59,6 @@ def test_other_initial_weights_are_not_drawn_as_those_before_training(tmp_path, 
     assert vision.initial_model(vision.load_model(tmp_path / "last.safetensors")[1]) is None
     assert main(["inspect", str(tmp_path), "--images", "4"]) == 0
     out = capsys.readouterr().out
-    assert "before training: not known, for the weights were not the seed's" in out
+    assert "before training: not known; a fresh model with seed 0 has other weights here" in out
     assert "roots on level 0: " in out
     assert "->" not in next(line for line in out.splitlines() if line.startswith("roots on level 0"))

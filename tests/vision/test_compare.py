@@ -145,7 +145,8 @@ def test_a_model_for_something_else_is_refused_before_anything_is_trained(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_seeds_may_be_numpys(tmp_path):
-    models = {"mgnet": {"name": "mgnet-16", "steps": (1,)}}
+def test_numbers_may_be_numpys(tmp_path):
+    models = {"mgnet": {"name": "mgnet-16", "steps": np.array([1])}}
     found = compare(models, DATA, CONFIG, folder=tmp_path, seeds=np.arange(1), progress=False)
     assert [run.seed for run in found.runs] == [0]
+    assert json.loads((tmp_path / "compare.json").read_text())["models"]["mgnet"]["options"] == {"steps": [1]}

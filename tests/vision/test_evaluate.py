@@ -156,3 +156,5 @@ def test_answers_that_are_no_numbers_are_refused():
     model[1].weight.data[3] = torch.nan
     with pytest.raises(ArgumentError, match="model: got logits that are NaN or infinite, for 359 of 359 images"):
         evaluate(model, load("digits"))
+    model[1].weight.data[3], model[1].bias.data[3] = 0.0, -torch.inf  # a class that is ruled out
+    assert evaluate(model, load("digits"), precision="float32").confusion[:, 3].sum() == 0

@@ -43,6 +43,10 @@ with kept_heap():
         if step == 20:
             found["early"] = resident()
     found["late"] = resident()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for step in range(8):
+        torch.zeros(SIZE, dtype=torch.uint8)
+    found["aligned"] = (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 8
 print(json.dumps(found))
 """
 
@@ -67,7 +71,9 @@ def test_what_was_kept_is_given_back(found):
 
 def test_what_is_kept_does_not_grow_without_bound(found):
     """Arrays that are aligned, as torch's are, do not fit where one of their size was: a few such holes remain."""
+    assert found["early"] < found["later"] + 12
     assert found["late"] < found["early"] + 1
+    assert found["aligned"] < found["usual"] / 8
 
 
 def test_without_glibc_nothing_happens(monkeypatch):

@@ -105,3 +105,11 @@ def test_many_files_are_answered_as_each_alone(tmp_path):
         (alone,) = predict(Brightness(), one.file, meta())
         assert alone.label == one.label
         assert alone.probability == pytest.approx(one.probability, rel=1e-6)
+
+
+def test_a_model_that_answers_nan_is_refused(tmp_path):
+    Image.new("L", (9, 9), 250).save(tmp_path / "a.png")
+    model = Brightness()
+    model.scale.data.fill_(torch.nan)
+    with pytest.raises(ArgumentError, match="model: got logits that are NaN or infinite, for 1 of 1 images"):
+        predict(model, tmp_path / "a.png", meta())

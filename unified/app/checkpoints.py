@@ -11,7 +11,9 @@ def find(named: Path | None) -> Path:
     """`named`, or the newest last.safetensors below runs/, a comparison's runs included."""
     if named is not None:
         return named / "last.safetensors" if named.is_dir() else named
-    found = sorted(Path("runs").rglob("last.safetensors"), key=lambda path: path.stat().st_mtime)
+    folders = ("*", "*/*/seed-*")  # of a training, and of a comparison
+    written = [path for folder in folders for path in Path("runs").glob(f"{folder}/last.safetensors")]
+    found = sorted(written, key=lambda path: path.stat().st_mtime)
     if not found:
         raise DataError(
             "checkpoint",

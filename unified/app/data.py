@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, get_args
 
 from ..errors import ArgumentError
 
@@ -23,8 +24,8 @@ class DataOptions:
     """Fetch CIFAR into that folder where it is not there yet."""
     download_from: str | None = None
     """Fetch it from this address: of a mirror's folder, or of the archive."""
-    size: tuple[int, ...] = ()
-    """Height and width of the images of --data folder, or one number for both; the files' own if not given."""
+    size: str | None = None
+    """Side in pixels of the images of --data folder, or HEIGHTxWIDTH; the files' own if not given."""
     channels: Literal[1, 3] | None = None
     """Of the images of --data folder: 1 grey, 3 (if not given) colour."""
     mirrored: bool | None = None
@@ -33,32 +34,34 @@ class DataOptions:
     def load(self, *, progress: bool) -> Any:
         import vision
 
+        sides: Any = None
+        if self.size is not None:
+            if not re.fullmatch(r"\d+(x\d+)?", self.size):
+                expected = "a number, or two as in 48x64"
+                raise ArgumentError("size", got=repr(self.size), expected=expected, do="use --size 64")
+            sides = tuple(map(int, self.size.split("x")))
         return vision.load(
             self.data,
             self.root,
             download=self.download_from or self.download,
-            size=self.size[0] if len(self.size) == 1 else self.size or None,
+            size=sides[0] if sides and len(sides) == 1 else sides,
             channels=self.channels,
             mirror=self.mirrored,
             progress=progress,
         )
 
 
-class Prepared(NamedTuple):
-    """A data set as a training prepared it; same: are the training images those of the checkpoint? None: not known."""
+def prepare(meta: dict[str, Any], name: Name | None, root: Path | None, split: str) -> Any:
+    """The data set of a checkpoint's note, or another one of the same classes and images, with its mean and std.
 
-    data: Any
-    same: bool | None
-
-
-def prepare(meta: dict[str, Any], name: Name | None, root: Path | None) -> Prepared:
-    """The data set of a checkpoint's note, or another one of the same classes and images, with its mean and std."""
+    Images for validation are held out where the split asks for them.
+    """
     import torch
 
     import vision
 
     trained: Any = meta.get("source") or meta.get("data")  # notes before `source` have the name alone
-    chosen: Any = name or (trained if trained in ("digits", "cifar10", "cifar100") else "folder")
+    chosen: Any = name or (trained if trained in get_args(Name) else "folder")
     like: dict[str, Any] = {}
     if chosen == "folder" and "image" in meta:
         channels, *size = meta["image"]
@@ -73,8 +76,13 @@ def prepare(meta: dict[str, Any], name: Name | None, root: Path | None) -> Prepa
                 "data", got=data.name, expected=f"the {argument} of the checkpoint, {expected}", do="use its data set"
             )
     share = meta.get("config", {}).get("validation")
-    if share and data.valid_images is None:
+    if share and split != "test" and data.valid_images is None:
         data = data.split(share)
-    known = meta.get("run", {}).get("checksum")
     prepared: dict[str, Any] = {key: torch.tensor(meta[key]) for key in ("mean", "std") if key in meta}
-    return Prepared(replace(data, **prepared), data.checksum() == known if known else None)
+    return replace(data, **prepared)
+
+
+def same(meta: dict[str, Any], data: Any, split: str) -> bool | None:
+    """Is this part of the data what the training left out as such? None: not known, or not left out."""
+    known = meta.get("checksums", {}).get(split)
+    return None if known is None else data.checksum(split) == known

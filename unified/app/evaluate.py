@@ -10,7 +10,7 @@ from tyro.conf import arg
 
 from .. import files
 from .checkpoints import find
-from .data import Name, prepare
+from .data import Name, prepare, same
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Options:
     """A folder for confusion.png and reliability.png."""
     batch_size: int = 500
     """Images at once."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of the convolutions; auto: bfloat16 where the hardware has it, else float32."""
     device: str = "auto"
     """auto (cuda if there is one), cpu, cuda, cuda:1, ..."""
     json: Annotated[bool, arg(help="Print the report as JSON.")] = False
@@ -45,10 +47,9 @@ def run(options: Options) -> dict[str, Any]:
     device = resolve_device(options.device)
     path = find(options.checkpoint)
     model, meta = vision.load_model(path)
-    data, same = prepare(meta, options.data, options.root)
-    result = vision.evaluate(
-        model.to(device), data, split=options.split, flip=options.flip, batch_size=options.batch_size
-    )
+    data = prepare(meta, options.data, options.root, options.split)
+    how: Any = {name: getattr(options, name) for name in ("split", "flip", "batch_size", "precision")}
+    result = vision.evaluate(model.to(device), data, **how)
     if options.figures is not None:
         _draw(result, options.figures)
     found = result.reliability
@@ -56,7 +57,7 @@ def run(options: Options) -> dict[str, Any]:
         "checkpoint": str(path),
         "model": meta["model"],
         "data": data.name,
-        "same_training_images": same,
+        "held_out": same(meta, data, options.split),
         "split": options.split,
         "flip": options.flip,
         "images": int(result.confusion.sum()),
@@ -82,16 +83,11 @@ def _draw(result: Any, folder: Path) -> None:
         files.replace(folder / f"{name}.png", files.png(figure))
 
 
-_OTHERS = (
-    "The training images are not those of the checkpoint: if the test images were set aside from them, as in a folder\n"
-    "without train/ and test/, some may have been trained on."
-)
-
-
 def text(report: dict[str, Any]) -> str:
     width = max(map(len, report["per_class"]))
     rows = [f"  {name:{width}}  {share:7.2%}" for name, share in report["per_class"].items()]
     split = {"train": "training", "valid": "validation", "test": "test"}[report["split"]]
+    seen = report["held_out"] is False
     wrong = ", ".join(f"{label} as {said} ({n})" for label, said, n in report["confused"])
     return "\n".join(
         [
@@ -100,7 +96,7 @@ def text(report: dict[str, Any]) -> str:
             f"accuracy {report['accuracy']:.2%}, top five {report['top5']:.2%}, cross-entropy {report['loss']:.4f}",
             f"Brier score {report['brier']:.4f}, expected calibration error {report['calibration_error']:.2%} "
             f"({len(report['reliability']['count'])} bins)",
-            *([_OTHERS] if report["same_training_images"] is False else []),
+            *(["these are not the images that the training left out: it may have seen some"] if seen else []),
             "",
             *rows,
             *(["", f"most often taken: {wrong}"] if wrong else []),

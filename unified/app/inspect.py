@@ -38,12 +38,13 @@ def run(options: Options) -> dict[str, Any]:
     path = find(options.checkpoint)
     model, meta = vision.load_model(path)
     read_inputs(meta)  # it has what inspect needs
-    data, _ = prepare(meta, options.data, options.root)
+    data = prepare(meta, options.data, options.root, "test")
     before = vision.initial_model(meta)
     found = vision.inspect(model, data, before=before, images=options.images)
     written = vision.write_inspection(found, options.folder or path.parent / "inspect")
     seed = meta.get("config", {}).get("seed", 0)
-    start = "not known, for the weights were not the seed's" if before is None else f"a fresh model with seed {seed}"
+    fresh = f"a fresh model with seed {seed}"
+    start = fresh if before is not None else f"not known; {fresh} has other weights here"
     return {"checkpoint": str(path), "before": start, **found.as_dict(), "files": [str(file) for file in written]}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -24,6 +24,10 @@ class Options:
     """Classes to name for each file."""
     flip: bool = False
     """Average the logits of each image and its mirror image: an error where these are not of one class."""
+    batch_size: int = 64
+    """Images at once."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of the convolutions; auto: bfloat16 where the hardware has it, else float32."""
     device: str = "auto"
     """auto (cuda if there is one), cpu, cuda, cuda:1, ..."""
     json: Annotated[bool, arg(help="Print the report as JSON.")] = False
@@ -45,9 +49,8 @@ def run(options: Options) -> dict[str, Any]:
     path = find(options.checkpoint)
     model, meta = vision.load_model(path)
     errors: list[DataError] = []
-    predictions = vision.predict(
-        model.to(device), options.files, meta, top=options.top, flip=options.flip, unreadable=errors.append
-    )
+    how: Any = {name: getattr(options, name) for name in ("top", "flip", "batch_size", "precision")}
+    predictions = vision.predict(model.to(device), options.files, meta, **how, unreadable=errors.append)
     for error in errors:
         print(f"vcycle predict: {error}", file=sys.stderr)
     return {
