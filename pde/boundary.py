@@ -77,7 +77,8 @@ def _each(boundary: Sequence[Sequence[Value] | None], problem: Poisson) -> dict[
     pairs = [(None, None) if pair is None else pair for pair in boundary]
     if len(pairs) != ndim or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
         expected = f"{ndim} pairs (lower, upper), one for each axis"
-        raise ArgumentError("boundary", got=f"{len(pairs)} entries", expected=expected, do="use None for zero")
+        do = "use [(lower, upper)]" if ndim == 1 else "use None for zero"
+        raise ArgumentError("boundary", got=repr(boundary), expected=expected, do=do)
     for axis, pair in enumerate(pairs):
         for end, value in enumerate(pair):
             if value is None:

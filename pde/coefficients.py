@@ -32,7 +32,7 @@ def diffusivity(
     if isinstance(a, Real | list | tuple):
         numbers = (a,) * len(cells) if isinstance(a, Real) else tuple(a)
         good = len(numbers) == len(cells) and all(isinstance(x, Real) and not isinstance(x, bool) for x in numbers)
-        if not good or not all(RANGE[0] <= x <= RANGE[1] for x in numbers):
+        if not good or not all(RANGE[0] <= float(x) <= RANGE[1] for x in numbers):
             raise ArgumentError("a", got=repr(a), expected=expected, do="use a=1.0")
         return tuple(map(float, numbers))
     field = _field("a", a, cells, centres, dtype, device, expected)
@@ -46,7 +46,7 @@ def reaction(
     """c as a number, or as a field (*grid) or (B, *grid)."""
     expected = f"a number >= 0, a tensor of the grid {tuple(grid)} or a batch of them"
     if isinstance(c, Real) and not isinstance(c, bool):
-        if not 0 <= c <= RANGE[1]:
+        if not 0 <= float(c) <= RANGE[1]:
             raise ArgumentError("c", got=repr(c), expected=expected, do="use c=0.0; c < 0 may have no solution")
         return float(c)
     field = _field("c", c, grid, points, dtype, device, expected)
@@ -141,6 +141,13 @@ def _least(name: str, field: Tensor, least: float, expected: str, do: str) -> No
         raise ArgumentError(name, got=f"values from {low:.3g} to {high:.3g}", expected=expected, do=do)
 
 
+def check_unspoilt(a: object, c: object) -> None:
+    """Fields may have been written to since they were checked; of the others the extremes are known."""
+    for name, field, least in (("a", a, RANGE[0]), ("c", c, -RANGE[1])):  # a linearised problem may have c < 0
+        if isinstance(field, Tensor):
+            _least(name, field, least, "the numbers of a problem, as when it was made", "write others to it")
+
+
 def known(question: Callable[..., Answer], field: Tensor, *details: int) -> Answer:
     """question(field, *details), asked once: of each tensor that lives, until it is written to."""
     if field.is_inference():  # counts no writes
@@ -207,9 +214,19 @@ def _leaf(u: Tensor) -> Tensor:
         ) from error
 
 
-def check_pointwise(g: Pointwise, zero: Tensor) -> None:
-    """g and its derivative are finite at u = 0, where every cycle begins on a coarse grid."""
-    for name, values in (("", g(zero)), ("'s derivative", derivative(g, zero))):
+def check_pointwise(g: Pointwise, ndim: int, dtype: torch.dtype, device: torch.device | str) -> None:
+    """g is a function of numbers, finite at u = 0, where every cycle begins on a coarse grid, as is its derivative."""
+    one = torch.ones((1, 1, *[1] * ndim), dtype=dtype, device=device)  # a single point: what knows the grid fails
+    g(one)
+    if not bool((one == 1).all()):
+        raise ArgumentError(
+            "g",
+            got="a function that writes to its argument",
+            expected="one that makes new numbers",
+            do="use u * 2 instead of u.mul_(2)",
+        )
+    zero = torch.zeros_like(one)
+    for name, values in (("'s derivative", derivative(g, zero)), ("", g(zero))):
         if not torch.isfinite(values).all():
             raise ArgumentError(
                 "g",

@@ -15,6 +15,7 @@ from unified.multigrid import AbstractLevel, AbstractMultigrid, Level, State, so
 from unified.program import Op, Program, named
 from unified.smoother import TensorMap, residual
 
+from . import checks
 from .algebraic import AlgebraicCycle
 from .coarsening import Grid
 from .kernels.abstract import AbstractFusedLevel
@@ -65,6 +66,8 @@ class PoissonMultigrid(AbstractMultigrid):
         if len(inputs) not in (1, 2):
             raise ArgumentError("mg", got=f"{len(inputs)} inputs", expected="f, or f and u", do="use mg(f) or mg(f, u)")
         f, u = inputs if len(inputs) == 2 else (inputs[0], None)
+        for name, x in zip(("f", "u"), inputs, strict=False):
+            checks.instance(name, x, Tensor, "use torch.as_tensor")
         if f.shape[1:] != (1, *self.problem.shape) or (u is not None and u.shape != f.shape):
             got = " and ".join(str(tuple(x.shape)) for x in inputs)
             form = f"shape (B, 1, {', '.join(map(str, self.problem.shape))})"

@@ -65,9 +65,9 @@ def for_each(name: str, x: Tensor, f: Tensor, problem: Poisson) -> Tensor:
     x = batch(name, x, problem)
     check_finite(name, x)
     if x.shape[0] not in (1, f.shape[0]):
-        raise ArgumentError(
-            name, got=f"a batch of {x.shape[0]}", expected=f"1 or {f.shape[0]}, as f", do=f"give one {name}"
-        )
+        expected = "1, as f" if f.shape[0] == 1 else f"1 or {f.shape[0]}, as f"
+        do = f"give one {name}, or f as often"
+        raise ArgumentError(name, got=f"a batch of {x.shape[0]}", expected=expected, do=do)
     return x.expand_as(f)
 
 
@@ -90,7 +90,13 @@ def cycle(
     if options.get("scheme") == "fas":
         do = 'use scheme="correction"'
         raise ArgumentError("scheme", got='"fas", with mixed precision', expected="corrections, to be rounded", do=do)
-    return Mixed(hierarchy(single(problem), mg, options, mixed=True), A)
+    try:
+        rounded = single(problem)
+    except ArgumentError as error:
+        got = f"mixed, where float32 does not do: {error.argument}, got {error.got}"
+        expected, do = f"{error.expected}", 'use precision="problem"'
+        raise ArgumentError("precision", got=got, expected=expected, do=do) from error
+    return Mixed(hierarchy(rounded, mg, options, mixed=True), A)
 
 
 def level_of(cycle: PoissonMultigrid | Mixed) -> str:

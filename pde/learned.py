@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import final, overload
 
 from unified.errors import ArgumentError
+from unified.files import replace
 
 Roots = tuple[complex, ...]  # of a level, relative to its λmax of D⁻¹A; real ones are floats
 
@@ -41,9 +42,10 @@ class Learned(Sequence[Roots]):
         return len(self.roots)
 
     def save(self, path: str | Path) -> None:
-        """As JSON; a complex root is [re, im]."""
+        """As JSON; a complex root is [re, im]. All or nothing; DataError where it cannot be written."""
         roots = [[[z.real, z.imag] if isinstance(z, complex) else z for z in level] for level in self.roots]
-        Path(path).write_text(json.dumps({**asdict(self), "roots": roots}, indent=1) + "\n", encoding="utf-8")
+        text = json.dumps({**asdict(self), "roots": roots}, indent=1)
+        replace(Path(path), f"{text}\n".encode())
 
     @classmethod
     def load(cls, path: str | Path) -> Learned:

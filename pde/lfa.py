@@ -81,7 +81,7 @@ def cycle_factor(
     checks.whole("levels", levels, least=2, usual=2)
     checks.whole("frequencies", frequencies, least=1, usual=32)
     _check_coefficients(problem)
-    most = len(multigrid(problem, program, smoother, degree, pre=pre, post=post).levels)
+    most = max(2, len(multigrid(problem, program, smoother, degree, pre=pre, post=post).levels))
     if levels > most:
         raise ArgumentError("levels", got=levels, expected=f"at most {most}, as the problem has", do="use levels=2")
     mg = _hierarchy(problem, levels, smoother, degree, pre, post)
@@ -110,6 +110,10 @@ def unbounded(problem: Poisson, levels: int) -> Poisson:
 
 
 def _check_coefficients(problem: Poisson) -> None:
+    if problem.g is not None:
+        raise ArgumentError(
+            "problem", got="a nonlinear one", expected="a linear one", do="use replace(problem, g=None, c=g'(u) + c)"
+        )
     if isinstance(problem.a, Tensor) or isinstance(problem.c, Tensor):
         raise ArgumentError("problem", got="a field for a or c", expected="numbers", do="measure the rate of pde.solve")
 

@@ -32,10 +32,10 @@ class Monitor:
     """Relative residuals `‖f - A u‖₂/‖f - A u₁‖₂` of each right-hand side, in float64 for every dtype.
 
     f: (B, C, *grid). lift: u₁, what carries the boundary values, which would count by 1/h² in a unit of ‖f‖; where it
-    is None the unit of a linear A is ‖f‖. It is ‖f‖ too where the lift leaves nothing but rounding; where that is
-    zero the residual itself counts. radius: λmax of A, for the rounding floor `eps λmax ‖u‖`: what rounding u alone
-    leaves as a residual. measure: norms by a faster way than A, for numbers whose squares neither over- nor underflow.
-    linear: whether A(0) = 0.
+    is None the unit of a linear A is ‖f‖. It is ‖f‖ too where the lift leaves nothing but rounding; where that is zero
+    it is the first iterate's residual, or 1 if that is nothing but rounding. radius: λmax of A, for the rounding floor
+    `eps λmax ‖u‖`: what rounding u alone leaves as a residual. measure: norms by a faster way than A, for numbers whose
+    squares neither over- nor underflow. linear: whether A(0) = 0.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Monitor:
         self.last = self.best = torch.full((len(f),), torch.inf, dtype=torch.float64, device=f.device)
 
     def _begin(self, size: Tensor | None) -> Tensor:
-        """The unit of residuals, (B,). size: ‖f‖, where it is known."""
+        """The unit of residuals, (B,), zero where nothing is to be solved for. size: ‖f‖, where it is known."""
         given = self.f
         if not self.linear:
             given = residual(self.A, torch.zeros_like(self.f).double(), self.f.double())
@@ -72,8 +72,12 @@ class Monitor:
             size = self._norm(given)
         if self.lift is not None:
             left = self.norms(self.lift.detach())
-            size = torch.where(left.residual > NEAR * self.unit * left.solution, left.residual, size)
-        return torch.where(size == 0, 1, size)
+            size = self._beyond_rounding(left, size)
+        return size
+
+    def _beyond_rounding(self, norms: Norms, other: Tensor) -> Tensor:
+        """The residual, or another unit where rounding u alone would leave as much."""
+        return torch.where(norms.residual > NEAR * self.unit * norms.solution, norms.residual, other)
 
     @torch.no_grad()
     def norms(self, u: Tensor) -> Norms:
@@ -88,9 +92,10 @@ class Monitor:
 
         norms: of u and its residual, size: ‖f‖, where they are known.
         """
-        if self.size is None:
-            self.size = self._begin(size)
+        given = self._begin(size) if self.size is None else self.size
         norms = norms if norms is not None and self.measure is not None else self.norms(u.detach())
+        if self.size is None:
+            self.size = torch.where(given == 0, self._beyond_rounding(norms, torch.ones_like(given)), given)
         now = norms.residual / self.size
         floor = self.unit * norms.solution / self.size
         near, last, self.last = now <= NEAR * floor, self.last, now

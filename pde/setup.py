@@ -18,7 +18,7 @@ from . import averaging, checks, memory
 from .algebraic import COARSEST, AlgebraicCycle, jumps
 from .coarse import DirectSolve
 from .coarsening import Grid, coarsen
-from .coefficients import check_pointwise
+from .coefficients import check_pointwise, check_unspoilt
 from .hierarchy import PROGRAMS, PoissonMultigrid
 from .kernels import fused, wanted
 from .nonlinear import NewtonSolve, Nonlinear, newton
@@ -60,8 +60,8 @@ def multigrid(
     levels, where an inverse takes less time than another level, or 128 for a nonlinear problem, whose coarse grids must
     resolve g'(u).
     coarsening: "strong", of the axes of strong coupling; "full", of all of them; "auto", the first, but with averaged
-    coefficients where a field is mild (see `pde.averaging`), and of a field that jumps by more than a factor of 100
-    between cells only once, and then by couplings instead of grids.
+    coefficients where a field is mild (see the module pde.averaging), and of one that jumps by more than a factor of
+    100 between cells only once, and then by couplings instead of grids.
 
     >>> multigrid(Poisson((15, 15)))
     PoissonMultigrid: V, correction scheme, split of degree 2, composed levels
@@ -73,6 +73,7 @@ def multigrid(
     """
     checks.instance("problem", problem, Poisson, "e.g. pde.Poisson((255, 255))")
     memory.check(problem, level=level)
+    check_unspoilt(problem.a, problem.c)
     problem = problem.snapshot()  # fields that are changed in place make another problem
     checks.whole("pre", pre, least=0, usual=1)
     checks.whole("post", post, least=0, usual=1)
@@ -96,7 +97,7 @@ def multigrid(
     newtons = problem.g is not None and not is_function(smoother)  # a given smoother is taken as it is
     make = factory(smoother, degree, pre, post, relative=newtons)
     if problem.g is not None:
-        check_pointwise(problem.g, problem.zeros(1, 1))
+        check_pointwise(problem.g, problem.ndim, problem.dtype, problem.device)
     algebraic = coarsening == "auto" and problem.g is None and jumps(problem.a, problem.ndim)
     averages = coarsening == "auto" and problem.g is None and problem.ndim > 1
     grids = _coarsened(problem, coarsest, coarsening == "full", averages, algebraic)

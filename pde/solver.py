@@ -125,22 +125,24 @@ def solve(
     """Solve `A u = load(f)` until `‖load - A u‖ <= rtol ‖load - A u₁‖` for each right-hand side.
 
     The load has the boundary data in it; u₁ is a smooth function of the boundary values (zero without), so that large
-    ones do not loosen the tolerance.
+    ones do not loosen the tolerance. Where the load is zero, the tolerance is relative to the residual of the start.
 
     f: (*grid), (B, *grid) or (B, 1, *grid), of the problem's dtype and device; `Solution.u` has its shape (or
     (B, *grid), where one f meets B fields of coefficients).
     method: "fmg", a full multigrid start (whose residual is the first in the history) and then cycles; "mg",
     cycles alone; "pcg", conjugate gradients preconditioned by the cycle (flexible ones, where it is not symmetric);
-    "auto" is "pcg" for a field a that is not mild (see `pde.averaging`), else "fmg", or "mg" with a u0.
+    "auto" is "pcg" where a is a field that is not mild (see the module pde.averaging), jumps by more than a factor of
+    100 or is one of one dimension, and where, at order 4, c outweighs diffusion; else "fmg", or "mg" with a u0 (of a
+    nonlinear problem with boundary data, too).
     boundary: u on Dirichlet sides, the outward flux `a ∂u/∂n` on Neumann sides; None is zero. One for all sides, where
     all are of one kind: a number, a function of the coordinates, or a tensor (..., n1 + 2, n2 + 2) of which only the
     boundary is read. Else for each axis a pair (lower, upper), each a number, a function of the coordinates of that
     side, a tensor (..., n2 + 2), or None; and None for a periodic axis.
     Without a Dirichlet side and with c = 0, the sum of f and fluxes must vanish (`Solution.imbalance` tells how well;
     what is left is spread evenly), and u is the solution of mean zero.
-    u0: a start, in one of f's shapes. mg: a hierarchy of the same problem, to use again (for "mixed" one of
-    `pde.single(problem)`); else `options` go to `pde.multigrid`. precision: "mixed" runs the cycles in float32 and
-    keeps u and its residual in float64.
+    u0: a start, in one of f's shapes. mg: a hierarchy of the same problem, to use again, by one thread at a time (for
+    "mixed" one of `pde.single(problem)`); else `options` go to `pde.multigrid`. precision: "mixed" runs the cycles in
+    float32 and keeps u and its residual in float64.
     callback: called with an `Iterate` (cycle, residual, u) at the start and after each cycle; a true value ends
     the solve, an exception passes through. progress: a bar on stderr, where that is a terminal; "always" anywhere.
     Differentiable by f, a, c and boundary, to every order, by one more solve each (not by u0: the solution does not

@@ -9,6 +9,8 @@ from typing import final
 
 from torch import Tensor
 
+NOTABLE = 1e-6  # an imbalance beyond rounding: the solution is that of another right-hand side, by so much
+
 
 @final
 class Result(Enum):
@@ -43,11 +45,12 @@ class Result(Enum):
 class Solution:
     """A solution and how it came about.
 
-    u: in the shape of f. residuals: relative residual norms ‖f - A u‖₂/‖f‖₂, the worst of a batch, before the
-    first cycle and after each. rate: the geometric mean of the last (at most five) reductions. seconds: time
-    by phase, which together are the call: "setup" (checks, hierarchy, boundary values), "start" (to the first
-    residual: full multigrid, or nearly nothing), "cycles" (with the callback's own time). precision: that of the
-    cycles, or "mixed". imbalance: of a singular problem, the part of the right-hand side that no u can balance, 0 to 1.
+    u: in the shape of f. residuals: relative residual norms, the worst of a batch, before the first cycle and after
+    each: ‖load - A u‖₂ in a unit of the problem's (see the solver). rate: the geometric mean of the last (at most five)
+    reductions. seconds: time by phase, which together are the call: "setup" (checks, hierarchy, boundary values),
+    "start" (to the first residual: full multigrid, or nearly nothing), "cycles" (with the callback's own time).
+    precision: that of the cycles, or "mixed". imbalance: of a singular problem, the part of the right-hand side that no
+    u can balance, 0 to 1.
     """
 
     u: Tensor
@@ -73,7 +76,8 @@ class Solution:
         return (
             f"Solution({self.result.name}, {self.method}, {self.cycles} cycles, rate {self.rate:.3f}, "
             f"relative residual {self.residuals[-1]:.1e}, {sum(self.seconds.values()):.3g} s"
-            f"{f' ({phases})' if phases else ''}, {self.precision}, {self.level})"
+            f"{f' ({phases})' if phases else ''}, {self.precision}, {self.level}"
+            f"{f', imbalance {self.imbalance:.1e}' if self.imbalance > NOTABLE else ''})"
         )
 
     def __str__(self) -> str:

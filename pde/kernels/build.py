@@ -15,7 +15,7 @@ from ..coarsening import Grid
 from ..problems import Poisson
 from .plan import Plan, plan
 
-NO_PLAN = "a smoother, a scheme or a single level, that no kernel computes"
+NO_PLAN = "a smoother or a scheme that no kernel computes, or one level (see `coarsest`), which is solved directly"
 
 
 def on_cpu(problem: Poisson, grids: Sequence[Grid], levels: Sequence[Level]) -> tuple[list[AbstractLevel], str | None]:

@@ -163,6 +163,12 @@ CASES = [
     ("scheme", "corrections", lambda: pde.solve(P, F, precision="mixed", scheme="fas")),
     ("g", "finite there", lambda: pde.multigrid(pde.Poisson((15, 15), g=torch.log))),
     ("g", "the same shape and dtype", lambda: pde.multigrid(pde.Poisson((15, 15), g=lambda u: u.float()))),
+    ("g", "each number of u", lambda: pde.multigrid(pde.Poisson((15, 15), g=lambda u: u * torch.ones(15, 15)))),
+    ("g", "u * 2 instead", lambda: pde.multigrid(pde.Poisson((15, 15), g=lambda u: u.mul_(2)))),
+    ("precision", 'use precision="problem"', lambda: pde.solve(pde.Poisson((15, 15), a=1e60), F, precision="mixed")),
+    ("f", "a Tensor", lambda: pde.multigrid(P)(np.ones((1, 1, 15, 15)))),
+    ("boundary", "1, as f; give one boundary, or f", lambda: pde.solve(P, F, boundary=torch.ones(3, 17, 17).double())),
+    ("boundary", "use [(lower, upper)]", lambda: pde.solve(pde.Poisson((15,)), F[0], boundary=(1.0, 5.0))),
     ("a", "torch.float32", lambda: pde.Poisson((15, 15), a=1e-80, dtype=torch.float32)),
     ("a", "torch.float32", lambda: pde.Poisson((15, 15), spacing=1e25, dtype=torch.float32)),
     ("c", "torch.float32", lambda: pde.Poisson((15, 15), c=1e50, dtype=torch.float32)),
@@ -184,6 +190,21 @@ def test_message(argument, expected, call):
     message = str(caught.value)
     assert re.match(rf"{argument}: got .+; expected .+; .+", message, re.DOTALL), message
     assert expected in message
+
+
+@pytest.mark.parametrize(("name", "value"), [("a", NAN), ("a", -1.0), ("a", np.inf), ("c", NAN), ("c", np.inf)])
+def test_fields_spoilt_after_they_were_checked_are_told(name, value):
+    spoilt = torch.ones((16, 16) if name == "a" else (15, 15), dtype=torch.float64)
+    problem = pde.Poisson((15, 15), **{name: spoilt})
+    spoilt[4, 4] = value
+    with pytest.raises(ArgumentError, match=f"{name}: got values from .*; expected the numbers of a problem"):
+        pde.solve(problem, F)
+
+
+@pytest.mark.filterwarnings("error")
+def test_numpy_numbers_of_any_precision_are_numbers():
+    problem = pde.Poisson((15, 15), a=np.float32(2), c=np.float32(3))
+    assert (problem.a, problem.c) == ((2.0, 2.0), 3.0)
 
 
 def test_the_conversion_advised_works():

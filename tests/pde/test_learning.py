@@ -11,7 +11,7 @@ import torch
 import pde
 from pde.learning import Training, asymptotic_factor, reductions
 from pde.polynomials import roots_of
-from unified import ArgumentError, polynomial
+from unified import ArgumentError, DataError, polynomial
 
 FULL = {"coarsening": "full"}
 QUICK = {"cycles": 6, "samples": 2, "steps": 6, "levels": 2}
@@ -228,6 +228,14 @@ def test_bad_input(name):
     expected, call = CASES[name]
     with pytest.raises(ArgumentError, match=rf"^{name.split(',')[0]}: got .*; expected .*{expected}"):
         call()
+
+
+def test_a_file_is_written_with_its_folder_or_named(tmp_path):
+    learned = pde.Learned(((1.0, 2.0),), (0.2,), (0.1,))
+    learned.save(tmp_path / "new" / "a.json")
+    assert pde.Learned.load(tmp_path / "new" / "a.json") == learned
+    with pytest.raises(DataError, match=r"a\.json"):
+        learned.save(tmp_path / "new" / "a.json" / "b.json")
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"roots": [["a"]]}', '{"roots": [[1.0]]}'])

@@ -200,3 +200,13 @@ def test_bad_input_is_named(options, message):
     with pytest.raises(ArgumentError) as error:
         lfa.cycle_factor(pde.Poisson((31, 31)), **options)
     assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize("measure", [lfa.cycle_factor, lfa.smoothing_factor])
+def test_a_nonlinear_problem_is_refused(measure):
+    with pytest.raises(ArgumentError, match="problem: got a nonlinear one; expected a linear one"):
+        measure(pde.Poisson((31, 31), g=lambda u: u**3))
+
+
+def test_the_size_of_the_grid_does_not_count():
+    assert lfa.cycle_factor(pde.Poisson((3, 3))) == pytest.approx(lfa.cycle_factor(pde.Poisson((255, 255))), rel=1e-6)

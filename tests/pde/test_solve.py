@@ -230,3 +230,31 @@ def test_a_device_gives_the_same(method):
     u = pde.solve(there, f.cuda(), boundary=1.0, method=method, rtol=1e-10).u
     assert u.is_cuda
     assert torch.allclose(u.cpu(), pde.solve(here, f, boundary=1.0, method=method, rtol=1e-10).u, rtol=1e-7)
+
+
+@pytest.mark.parametrize("a", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("method", ["mg", "pcg"])
+def test_of_a_zero_f_the_start_is_the_unit_of_the_tolerance(method, a):
+    """An absolute one would take the start for the solution, or not, as a has another unit."""
+    problem = pde.Poisson((9, 9), a=a)
+    f = problem.zeros(2)
+    f[1] = a
+    one = torch.ones(2, 9, 9, dtype=torch.float64)
+    solution = pde.solve(problem, f, u0=one, method=method)
+    assert solution.result.ok
+    assert solution.cycles > 3
+    assert float(solution.u[0].abs().max()) < 1e-7
+    torch.testing.assert_close(solution.u[1], pde.solve(problem, f[1]).u, rtol=1e-6, atol=0)
+
+
+def test_of_a_zero_f_a_start_that_is_a_solution_needs_no_cycle():
+    problem = pde.Poisson((9, 9), bc="neumann")
+    solution = pde.solve(problem, problem.zeros(), u0=problem.zeros() + 7, method="mg")
+    assert (solution.result, solution.cycles) == (Result.converged, 0)
+
+
+def test_what_no_u_balances_is_printed():
+    problem = pde.Poisson((9,), bc="neumann")
+    f = torch.tensor([1.0] * 5 + [-0.2] * 4, dtype=torch.float64)
+    assert "imbalance 7.3e-01" in str(pde.solve(problem, f))
+    assert "imbalance" not in str(pde.solve(problem, f - (f * problem.weights).sum() / problem.weights.sum()))

@@ -28,7 +28,7 @@ class Options:
     boundary: float = 0.0
     """Value of u on the boundary; or the flux through it, where all sides are Neumann sides."""
     rtol: float = 1e-8
-    """Tolerance: the residual's norm relative to f's."""
+    """Tolerance: of the residual, relative to that of a smooth function with the boundary values (of zero without)."""
     max_cycles: int = 50
     """Cycles at most."""
     method: Literal["auto", "fmg", "mg", "pcg"] = "auto"
