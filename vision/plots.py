@@ -26,7 +26,8 @@ Size = Literal["weights", "multiply_adds"]
 SERIES = (BLUE, ORANGE, GREEN, "#cc79a7", "#e69f00", "#56b4e9", GREY)
 COUNTED = 25  # classes, at most, for which the cells have room for their numbers
 NAMED = 150  # and for which the axes have room for every name
-_PLACES = tuple((x, y) for y in (0, 8, -8) for x in (8, -8, 0) if x or y)  # of a name, in points from its point
+# offsets of names in points, the best first
+_PLACES = [(x, y) for y in (0, 8, -8, 20, -20) for x in (8, -8)] + [(0, 8), (0, -8)]
 
 
 def plot_confusion(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
@@ -126,28 +127,28 @@ def _names(ax: Axes, comparison: Comparison, against: Size) -> None:
     rows = [(row, color) for row, color in zip(comparison.summary(), cycle(SERIES), strict=False) if row.finished]
     ax.figure.draw_without_rendering()  # the layout, which decides where the points are
     inside = ax.get_window_extent()
-    points, taken = [], []
+    points, bars, names = [], [], []
     for row, _ in rows:
         x, y, spread = getattr(row, against), 100 * row.accuracy, 100 * (row.spread or 0)
         points.append((x, y))
-        taken.append(Bbox(ax.transData.transform([(x, y - spread), (x, y + spread)])).padded(6))
+        bars.append(Bbox(ax.transData.transform([(x, y - spread), (x, y + spread)])).padded(6))
     for (row, color), point in zip(rows, points, strict=True):
         note = ax.annotate(row.model, point, (0, 0), textcoords="offset points", fontsize=8.5, color=color)
         note.set_in_layout(False)  # else the next layout moves what is placed now
 
         def hidden(place: tuple[int, int], note: Annotation = note) -> int:
             box = _put(note, place)
-            contained = inside.containsx(box.x0) and inside.containsx(box.x1)
-            return box.count_overlaps(taken) + 2 * (not contained)  # a name that is cut is worse than a bar across it
+            cut = not (inside.containsx(box.x0) and inside.containsx(box.x1))
+            return box.count_overlaps(bars) + 2 * box.count_overlaps(names) + 2 * cut  # a bar across it is the least
 
-        taken.append(_put(note, min(_PLACES, key=hidden)))
+        names.append(_put(note, min(_PLACES, key=hidden)))
 
 
 def _put(note: Annotation, place: tuple[int, int]) -> Bbox:
     x, y = place
     note.set_position(place)
-    note.set_ha({8: "left", -8: "right", 0: "center"}[x])
-    note.set_va({8: "bottom", -8: "top", 0: "center"}[y])
+    note.set_ha("left" if x > 0 else "right" if x < 0 else "center")
+    note.set_va("bottom" if y > 0 else "top" if y < 0 else "center")
     return note.get_window_extent()
 
 
