@@ -22,9 +22,9 @@ _KEPT = {TRIM_THRESHOLD: -1, MMAP_MAX: 0}  # give nothing back; take nothing tha
 def kept_heap() -> Iterator[None]:
     """What is freed inside is kept until the end, for the whole process. Without glibc this does nothing.
 
-    Aligned arrays, as torch's are, do not always fit where one of their size was: in a loop over one array the process
-    grew to eight times its size, and no further; in training by a tenth. Afterwards glibc's thresholds have its
-    defaults, not those of an environment variable.
+    Aligned arrays, as torch's are, do not always fit where one of their size was: a loop over one array grew to eight
+    times its size, and no further; MgNet-64 at batch 128 took 3 % more memory in bfloat16, a third more in float32.
+    Afterwards glibc's thresholds have its defaults, not those of an environment variable.
     """
     libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(libc, "mallopt"):
