@@ -62,7 +62,7 @@ def _row(i, operator):
     return up, down, w, beside, up + down + w * (beside + beside + reaction)
 
 
-@numba.njit(**rows.INLINE)
+@numba.njit(**{**rows.ORDERED, "forceinline": True})
 def _point(x, before, mid, after, f, up, down, w, j, operator):
     """Diagonal and residual of one point, in column j."""
     _, _, edges1, widths1, _, reaction = operator

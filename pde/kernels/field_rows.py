@@ -7,10 +7,9 @@ after follow.
 from __future__ import annotations
 
 import numba
-import numpy as np
 from numba import uintp as u
 
-from .rows import LENT
+from .rows import LENT, ORDERED, tally
 
 
 @numba.njit(**LENT)
@@ -53,7 +52,7 @@ def relax(x, to, up, mid, down, gain, f, at, edges0, north, south, edges1, west,
         x[to + j] = keep * x[mid + j] + (omega * x[gain + j]) * (f[at + j] + around)
 
 
-@numba.njit(**LENT)
+@numba.njit(**ORDERED)
 def defect(x, to, up, mid, down, f, at, edges0, north, south, edges1, west, n):
     """The residual `f - A u`, and its Σ r² in float64."""
     to, up, mid, down, at, n = u(to), u(up), u(mid), u(down), u(at), u(n)
@@ -66,11 +65,11 @@ def defect(x, to, up, mid, down, f, at, edges0, north, south, edges1, west, n):
         flux += edges1[west + j] * (here - x[mid + j - one]) + edges1[west + j + one] * (here - x[mid + j + one])
         r = f[at + j] - flux
         x[to + j] = r
-        total += np.float64(r) * np.float64(r)
+        total = tally(total, r)
     return total
 
 
-@numba.njit(**LENT)
+@numba.njit(**ORDERED)
 def react(x, to, mid, c, at, n):
     """r -= c u, and its Σ r² in float64."""
     to, mid, at, n = u(to), u(mid), u(at), u(n)
@@ -78,7 +77,7 @@ def react(x, to, mid, c, at, n):
     for j in range(n):
         r = x[to + j] - c[at + j] * x[mid + j]
         x[to + j] = r
-        total += np.float64(r) * np.float64(r)
+        total = tally(total, r)
     return total
 
 
@@ -103,7 +102,7 @@ def relax6(x, to, around, f, at, edges, above, below, left, right, west, c, own,
         x[to + j] = keep * x[mid + j] + omega * (f[at + j] + flux) / diagonal
 
 
-@numba.njit(**LENT)
+@numba.njit(**ORDERED)
 def defect6(x, to, around, f, at, edges, above, below, left, right, west, c, own, n):
     """`defect` in three dimensions, with a reaction."""
     edges0, edges1, edges2 = edges
@@ -119,5 +118,5 @@ def defect6(x, to, around, f, at, edges, above, below, left, right, west, c, own
         flux += edges2[west + j] * (here - x[mid + j - one]) + edges2[west + j + one] * (here - x[mid + j + one])
         r = f[at + j] - (flux + c[own + j] * here)
         x[to + j] = r
-        total += np.float64(r) * np.float64(r)
+        total = tally(total, r)
     return total

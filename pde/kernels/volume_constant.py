@@ -51,7 +51,7 @@ def _row(i, j, operator):
     return a, c, d, e, w, beside, (a + c) + (d + e) + w * (beside + beside + reaction)
 
 
-@numba.njit(**rows.LENT)
+@numba.njit(**rows.ORDERED)
 def _point(x, around, f, k, a, c, d, e, w, operator):
     """Diagonal and residual of one point, in column k."""
     _, _, _, _, edges2, widths2, _, reaction = operator
