@@ -58,6 +58,7 @@ NAMES = {
     "equal": "Poly-MgNet of as many weights as ResNet-20",
     "half": "MgNet-64 and Poly-MgNet of half the published width",
     "small-float32": "the small ones in float32",
+    "equal-bfloat16": "as many weights as ResNet-20, in bfloat16",
     "blocks": "Poly-MgNet's factors and the places of bn and relu, an eighth of the width",
     "large": "as published",
 }
@@ -88,8 +89,9 @@ def training(result: dict[str, Any]) -> str:
     ]  # fmt: skip
     note = (
         f"Steps of {result['batch']} images, medians. *Plain*: float32, contiguous, eager, every product where the "
-        "formula has it (plain_network.py). *Share*: operations of the form that is trained, three times forward, over "
-        "those of a product of two square matrices in the same time and precision."
+        "formula has it (plain_network.py), in a process of its own; *memory kept*: what a step frees stays for the "
+        "next, as with ours. *Share*: operations of the form that is trained, three times forward, over those of a "
+        "product of two square matrices in the same time and precision."
     )
     return "\n\n".join(
         [

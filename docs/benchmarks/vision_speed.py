@@ -5,7 +5,8 @@ python docs/benchmarks/vision_speed.py [--models mgnet-64-li ...] [--batch 128] 
 A step is forward, loss, backward and SGD. Entrants take turns, repeat by repeat: "plain", float32, contiguous, eager,
 no product left out (plain_network.py); "ours", by `vision.step` in the form that training runs, channels-last, in
 float32 and, where the hardware multiplies it, bfloat16; with --compile compiled, too; on a GPU also as a CUDA graph.
-All of them keep the memory that a step frees, as training does.
+Ours keep the memory that a step frees, as training does; so does the plain loop here, and one more, "plain", runs in a
+process of its own that does not.
 share: of the rate of a product of two square matrices of the same precision in the same run, by the multiply-adds of
 the form that is trained, three times forward. transfers: forward and backward of depthwise transfers with two outputs a
 channel, grouped and as `vision.blocks` has it. epoch: images a second of `vision.fit` beside a plain eager loop with a
@@ -16,8 +17,10 @@ from __future__ import annotations
 
 import argparse
 import copy
+import multiprocessing
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -47,6 +50,8 @@ MODELS = (
     *(f"polymgnet-{block}-quarter" for block in ("q2", "g4", "g6", "g8")),
     "polymgnet-q2-half",
 )
+Run = Callable[[], object]
+Turn = Callable[[], float]  # seconds
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -55,11 +60,15 @@ def peer(model: nn.Module) -> nn.Module:
     return PlainNetwork(model) if isinstance(model, vision.MgNet) else copy.deepcopy(model)
 
 
-def entrants(name: str, batch: int, device: str, compiled: bool) -> tuple[nn.Module, dict[str, Callable[[], object]]]:
+def start(name: str, batch: int, device: str) -> tuple[nn.Module, Tensor, Tensor]:
+    """A model, images and labels."""
     torch.manual_seed(0)
-    model, steps = vision.create_model(name).to(device).train(), {}
-    x, labels = torch.randn(batch, *IMAGE, device=device), torch.randint(10, (batch,), device=device)
-    plain = peer(model).to(device).train()
+    model = vision.create_model(name).to(device).train()
+    return model, torch.randn(batch, *IMAGE, device=device), torch.randint(10, (batch,), device=device)
+
+
+def plain_step(model: nn.Module, x: Tensor, labels: Tensor) -> Run:
+    plain = peer(model).to(x.device).train()
     optimizer = torch.optim.SGD(plain.parameters(), 0.01, momentum=0.9)
 
     def by_hand() -> None:
@@ -67,7 +76,12 @@ def entrants(name: str, batch: int, device: str, compiled: bool) -> tuple[nn.Mod
         F.cross_entropy(plain(x), labels).backward()
         optimizer.step()
 
-    steps["plain"] = by_hand
+    return by_hand
+
+
+def entrants(name: str, batch: int, device: str, compiled: bool) -> tuple[nn.Module, dict[str, Run]]:
+    model, x, labels = start(name, batch, device)
+    steps = {"plain, memory kept": plain_step(model, x, labels)}
     last = x.contiguous(memory_format=torch.channels_last)
     for precision, dtype in native(device).items():
         for how in ("", *((", compiled",) if compiled else ()), *((", graph",) if device != "cpu" else ())):
@@ -81,19 +95,59 @@ def entrants(name: str, batch: int, device: str, compiled: bool) -> tuple[nn.Mod
     return fewest_products(model), steps
 
 
-def seconds(runs: dict[str, Callable[[], object]], repeats: int, device: str) -> dict[str, list[float]]:
-    """Of each run, in turns; the first two turns warm up."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(repeats + 2):
-        for name, run in runs.items():
-            began = clock(device)
-            run()
-            if turn > 1:
-                times[name].append(clock(device) - began)
+def timed(run: Run, device: str) -> float:
+    """Seconds, after a run that is not timed."""
+    run()
+    began = clock(device)
+    run()
+    return clock(device) - began
+
+
+def kept(run: Run, device: str) -> Turn:
+    def turn() -> float:
+        with kept_heap():
+            return timed(run, device)
+
+    return turn
+
+
+def serve(pipe: Any, name: str, batch: int, device: str, threads: int) -> None:
+    torch.set_num_threads(threads)
+    run = plain_step(*start(name, batch, device))
+    while pipe.recv():
+        pipe.send(timed(run, device))
+
+
+@contextmanager
+def elsewhere(*arguments: Any) -> Iterator[Turn]:
+    """The plain loop in a process of its own, which keeps no memory, and is idle while others have their turn."""
+    here, there = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(there, *arguments), daemon=True)
+    process.start()
+
+    def turn() -> float:
+        here.send(True)
+        return here.recv()
+
+    try:
+        yield turn
+    finally:
+        here.send(False)
+        process.join()
+
+
+def seconds(turns: dict[str, Turn], repeats: int) -> dict[str, list[float]]:
+    """Of each entrant, in turns, the first of which warms up."""
+    times: dict[str, list[float]] = {name: [] for name in turns}
+    for number in range(repeats + 1):
+        for name, turn in turns.items():
+            found = turn()
+            if number:
+                times[name].append(found)
     return times
 
 
-def products(device: str, n: int) -> dict[str, Callable[[], object]]:
+def products(device: str, n: int) -> dict[str, Run]:
     """Of two square matrices, 2 n³ operations each."""
     pairs = {name: torch.randn(2, n, n, device=device).to(dtype) for name, dtype in native(device).items()}
     return {f"matmul, {name}": lambda pair=pair: pair[0] @ pair[1] for name, pair in pairs.items()}
@@ -107,8 +161,9 @@ def native(device: str) -> dict[str, torch.dtype]:
 
 def measure(name: str, args: argparse.Namespace) -> dict[str, Any]:
     form, steps = entrants(name, args.batch, args.device, args.compile)
-    with kept_heap():
-        times = seconds(steps | products(args.device, args.matrix), args.repeats, args.device)
+    turns = {entrant: kept(run, args.device) for entrant, run in (steps | products(args.device, args.matrix)).items()}
+    with elsewhere(name, args.batch, args.device, torch.get_num_threads()) as plain:
+        times = seconds({"plain": plain, **turns}, args.repeats)
     work = 2 * 3 * vision.multiply_adds(form, IMAGE) * args.batch  # a step: forward, and twice as much backward
     matmul = {p: 2 * args.matrix**3 / statistics.median(times.pop(f"matmul, {p}")) for p in native(args.device)}
     rows = {}
@@ -116,7 +171,7 @@ def measure(name: str, args: argparse.Namespace) -> dict[str, Any]:
         median = statistics.median(each)
         row = {"images_per_second": args.batch / median, "seconds": each}
         row["ratio_to_plain"] = statistics.median(a / b for a, b in zip(times["plain"], each, strict=True))
-        if entrant != "plain":
+        if "plain" not in entrant:
             row["share"] = work / median / matmul["bfloat16" if "bfloat16" in entrant else "float32"]
         rows[entrant] = row
         print(f"{name:24} {entrant:28} {row['images_per_second']:8.1f} images/s  {row['ratio_to_plain']:.2f} x plain")
@@ -135,7 +190,8 @@ def transfers(args: argparse.Namespace) -> list[dict[str, Any]]:
             "grouped": lambda f=grouped, x=x: f(x).sum().backward(),
             "ours": lambda f=own, x=x: f(x).sum().backward(),
         }
-        times = {name: statistics.median(each) for name, each in seconds(runs, args.repeats, args.device).items()}
+        turns = {name: kept(run, args.device) for name, run in runs.items()}
+        times = {name: statistics.median(each) for name, each in seconds(turns, args.repeats).items()}
         rows.append({"channels": inputs, "size": size, **times})
         print(f"transfer {inputs} -> {2 * inputs} of {size}²: {times['grouped'] / times['ours']:.2f} x the grouped one")
     return rows
