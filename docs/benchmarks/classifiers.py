@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cuda-graphs", action="store_true")
     args = parser.parse_args(arguments)
 
-    data = vision.load(args.data, args.root)
+    data = vision.load(args.data, None if args.data == "digits" else args.root)  # digits need no files
     if args.images is not None:
         data = data.subset(args.images)
     settings = {**vision.RECIPES[args.recipe], "device": args.device, "validation": 0.0}
