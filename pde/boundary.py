@@ -78,7 +78,8 @@ def _each(boundary: Sequence[Sequence[Value] | None], problem: Poisson) -> dict[
     if len(pairs) != ndim or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
         expected = f"{ndim} pairs (lower, upper), one for each axis"
         do = "use [(lower, upper)]" if ndim == 1 else "use None for zero"
-        raise ArgumentError("boundary", got=repr(boundary), expected=expected, do=do)
+        got = ", ".join(type(pair).__name__ for pair in boundary)  # and no numbers: there may be many
+        raise ArgumentError("boundary", got=f"{len(pairs)} entries ({got})", expected=expected, do=do)
     for axis, pair in enumerate(pairs):
         for end, value in enumerate(pair):
             if value is None:

@@ -121,8 +121,9 @@ def serve(pipe: Any, name: str, batch: int, device: str, threads: int) -> None:
 @contextmanager
 def elsewhere(*arguments: Any) -> Iterator[Turn]:
     """The plain loop in a process of its own, which keeps no memory, and is idle while others have their turn."""
-    here, there = multiprocessing.get_context("spawn").Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=(there, *arguments), daemon=True)
+    spawn = multiprocessing.get_context("spawn")
+    here, there = spawn.Pipe()
+    process = spawn.Process(target=serve, args=(there, *arguments), daemon=True)
     process.start()
 
     def turn() -> float:
